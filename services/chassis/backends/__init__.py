@@ -1,0 +1,1 @@
+"""The only place where drivers live: one store and one bus a backend, behind `chassis.ports`."""
