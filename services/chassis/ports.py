@@ -30,6 +30,8 @@ class Entry:
     subject: str = ""
     dataschema: str = ""
     traceparent: str | None = None
+    by: str | None = None
+    """The reference of who gave the command; None for a handler or a timer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,290 @@
+"""The embedded store: one SQLite file a service, FULL synchronous, one fsync a group. It has its file to itself.
+
+Documents, the journal of all facts and the views are written by the same transaction. Keys of sealed subjects lie in a
+file of their own, so that a backup of the documents cannot bring back what was erased.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from sqlite3 import Cursor
+from typing import Any
+
+from services.chassis.backends.sqlite import Database, DiskFull
+from services.chassis.errors import Unavailable
+from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
+from services.chassis.views import Folded, Projector, View
+
+SCHEMA = 1
+POSITION_LATER = 0.5
+"""Seconds after which a position published that no commit carried is written on its own."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS documents (
+    n INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, token TEXT NOT NULL,
+    due INTEGER, body BLOB NOT NULL, UNIQUE (kind, id));
+CREATE INDEX IF NOT EXISTS documents_due ON documents (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS journal (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL, type TEXT NOT NULL,
+    time INTEGER NOT NULL, body BLOB NOT NULL, topic TEXT, key TEXT NOT NULL, subject TEXT NOT NULL,
+    dataschema TEXT NOT NULL, traceparent TEXT, by TEXT, UNIQUE (source, sequence));
+CREATE INDEX IF NOT EXISTS journal_time ON journal (time);
+"""
+_KEYS = "CREATE TABLE IF NOT EXISTS keys (subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;"
+
+_ENTRY = "id, source, sequence, type, time, body, topic, key, subject, dataschema, traceparent, by"
+_ADD_ENTRY = f"INSERT INTO journal ({_ENTRY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+_CREATE = "INSERT OR IGNORE INTO documents (kind, id, version, token, due, body) VALUES (?,?,1,?,?,?)"
+_REPLACE = "UPDATE documents SET version=version+1, token=?, due=?, body=? WHERE kind=? AND id=? AND version=?"
+
+
+class SqliteStore:
+    """`Store` on one file; see `services.chassis.ports`."""
+
+    promises = StorePromises(exclusive=True, journal_in_commit=True, atomic_group=True)
+
+    def __init__(self, path: Path, projector: Projector, keep: timedelta = timedelta(days=400)) -> None:
+        self._db = Database(path)
+        self._keys = Database(path.with_suffix(".keys.sqlite"))
+        self._projector = projector
+        self._views = {view.name: _ViewTable(view) for view in projector.views}
+        self._keep = keep
+        self._owed_at: dict[str, int] = {}
+        self._published = 0
+        self._position_written = 0
+        self._later: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self._db.open(_TABLES + "".join(table.schema for table in self._views.values()))
+        await self._keys.open(_KEYS)
+        schema = self._meta("schema")
+        if schema is None:
+            await self._db.write(lambda at: at.execute("INSERT INTO meta VALUES ('schema', ?), ('published', 0)", (SCHEMA,)))
+        elif schema > SCHEMA:
+            raise Unavailable(reason=f"data of schema {schema}, this program knows {SCHEMA}")
+        self._published = self._position_written = self._meta("published") or 0
+        oldest = _micros(datetime.now(UTC) - self._keep)  # noqa: DTZ  (retention of the archive, not a decision)
+        published = self._published
+        await self._db.write(lambda at: at.execute("DELETE FROM journal WHERE time < ? AND n <= ?", (oldest, published)))
+
+    async def close(self) -> None:
+        if self._later:
+            self._later.cancel()
+        with contextlib.suppress(Unavailable):
+            await self._write_position()
+        await self._db.close()
+        await self._keys.close()
+
+    def _meta(self, name: str) -> int | None:
+        rows = self._db.read("SELECT value FROM meta WHERE name=?", (name,))
+        return rows[0][0] if rows else None
+
+    # ------------------------------------------------------------------------------------------- documents
+
+    async def load(self, keys: Sequence[DocumentKey]) -> dict[DocumentKey, Stored]:
+        found = {}
+        for key in keys:
+            rows = self._db.read("SELECT version, body, token FROM documents WHERE kind=? AND id=?", key)
+            if rows:
+                version, body, token = rows[0]
+                found[key] = Stored(version, body, (token,))
+        return found
+
+    async def versions(self, keys: Sequence[DocumentKey]) -> dict[DocumentKey, int]:
+        found = await self.load(keys)
+        return {key: found[key].version if key in found else 0 for key in keys}
+
+    async def commit(self, group: Sequence[Write]) -> list[Written]:
+        try:
+            return await self._db.write(lambda at: self._write_group(at, group))
+        except DiskFull:
+            return [Written.FULL] * len(group)
+        except Unavailable:
+            return [Written.UNKNOWN] * len(group)
+
+    def _write_group(self, at: Cursor, group: Sequence[Write]) -> list[Written]:
+        outcomes, entries = [], []
+        for write in group:
+            due = None if write.due is None else _micros(write.due)
+            if write.base == 0:
+                at.execute(_CREATE, (write.kind, write.id, write.token, due, write.body))
+            else:
+                at.execute(_REPLACE, (write.token, due, write.body, write.kind, write.id, write.base))
+            outcomes.append(Written.DURABLE if at.rowcount == 1 else Written.CONFLICT)
+            if at.rowcount == 1:
+                entries.extend(write.entries)
+        at.executemany(_ADD_ENTRY, map(_entry_row, entries))
+        self._write_views(at, self._projector.fold(entries, lambda view, key: self._views[view].current(at, key)))
+        self._carry_position(at)
+        return outcomes
+
+    async def settle(self, group: Sequence[Write]) -> list[Written]:
+        found = await self.load([write.key for write in group])
+        return [
+            Written.DURABLE if write.key in found and write.token in found[write.key].tokens else Written.CONFLICT
+            for write in group
+        ]
+
+    async def due(self, before: datetime, limit: int) -> list[DocumentKey]:
+        sql = "SELECT kind, id FROM documents WHERE due <= ? ORDER BY due LIMIT ?"
+        return [(kind, id) for kind, id in self._db.read(sql, (_micros(before), limit))]
+
+    # --------------------------------------------------------------------------------------------- journal
+
+    async def owed(self, limit: int) -> list[Entry]:
+        sql = f"SELECT {_ENTRY}, n FROM journal WHERE n > ? AND topic IS NOT NULL ORDER BY n LIMIT ?"  # noqa: S608
+        rows = self._db.read(sql, (self._published, limit))
+        self._owed_at = {row[0]: row[-1] for row in rows}
+        return [_entry(row) for row in rows]
+
+    async def published(self, entries: Sequence[Entry]) -> None:
+        """Kept at once in memory, on disk by the next commit or half a second later: a crash between publishes twice."""
+        for entry in entries:
+            self._published = max(self._published, self._owed_at.get(entry.id, 0))
+        if self._later is None or self._later.done():
+            self._later = asyncio.create_task(self._write_position_later())
+
+    async def _write_position_later(self) -> None:
+        await asyncio.sleep(POSITION_LATER)
+        with contextlib.suppress(Unavailable):
+            await self._write_position()
+
+    async def _write_position(self) -> None:
+        if self._published != self._position_written:
+            await self._db.write(self._carry_position)
+
+    def _carry_position(self, at: Cursor) -> None:
+        if self._published != self._position_written:
+            at.execute("UPDATE meta SET value=? WHERE name='published'", (self._published,))
+            self._position_written = self._published
+
+    async def owed_summary(self) -> tuple[int, datetime | None]:
+        sql = "SELECT count(*), min(time) FROM journal WHERE n > ? AND topic IS NOT NULL"
+        count, oldest = self._db.read(sql, (self._published,))[0]
+        return count, None if oldest is None else _moment(oldest)
+
+    async def facts(self, source: str, first: int, count: int) -> list[Entry]:
+        sql = f"SELECT {_ENTRY} FROM journal WHERE source=? AND sequence>=? ORDER BY sequence LIMIT ?"  # noqa: S608
+        return [_entry(row) for row in self._db.read(sql, (source, first, count))]
+
+    async def journal(self, after: str | None, limit: int, since: datetime | None = None) -> tuple[list[Entry], str]:
+        sql = f"SELECT {_ENTRY}, n FROM journal WHERE n > ? AND time >= ? ORDER BY n LIMIT ?"  # noqa: S608
+        rows = self._db.read(sql, (int(after or 0), _micros(since) if since else 0, limit))
+        return [_entry(row) for row in rows], str(rows[-1][-1]) if rows else after or "0"
+
+    async def rewind(self, since: datetime) -> int:
+        first = self._db.read("SELECT min(n) FROM journal WHERE time >= ?", (_micros(since),))[0][0]
+        if first is not None:
+            self._published = min(self._published, first - 1)
+            await self._write_position()
+        return (await self.owed_summary())[0]
+
+    # ----------------------------------------------------------------------------------------------- views
+
+    def _write_views(self, at: Cursor, folded: Iterable[Folded]) -> None:
+        for one in folded:
+            self._views[one.view].put(at, one)
+
+    async def view(self, name: str, key: str) -> bytes | None:
+        rows = self._db.read(f"SELECT body FROM {self._views[name].table} WHERE key=?", (key,))  # noqa: S608
+        return rows[0][0] if rows else None
+
+    async def find(
+        self, name: str, where: Mapping[str, str | int], *, after: str | None = None, limit: int = 100
+    ) -> list[tuple[str, bytes]]:
+        sql, values = self._views[name].query(where, after, limit)
+        return self._db.read(sql, values)
+
+    async def rebuild(self, progress: Callable[[int], None]) -> int:
+        return await self._db.write(lambda at: self._rebuild(at, progress))
+
+    def _rebuild(self, at: Cursor, progress: Callable[[int], None]) -> int:
+        for table in self._views.values():
+            at.execute(f"DELETE FROM {table.table}")  # noqa: S608
+        last, done = 0, 0
+        while True:
+            sql = f"SELECT {_ENTRY}, n FROM journal WHERE n > ? ORDER BY n LIMIT 1000"  # noqa: S608
+            rows = at.execute(sql, (last,)).fetchall()
+            if not rows:
+                return done
+            entries = [_entry(row) for row in rows]
+            self._write_views(at, self._projector.fold(entries, lambda view, key: self._views[view].current(at, key)))
+            last, done = rows[-1][-1], done + len(rows)
+            progress(done)
+
+    # ------------------------------------------------------------------------------------- keys and health
+
+    async def subject_key(self, subject: str, fresh: bytes | None) -> bytes | None:
+        rows = self._keys.read("SELECT wrapped FROM keys WHERE subject=?", (subject,))
+        if rows or fresh is None:
+            return bytes(rows[0][0]) if rows else None
+        await self._keys.write(lambda at: at.execute("INSERT OR IGNORE INTO keys VALUES (?,?)", (subject, fresh)))
+        return await self.subject_key(subject, None)
+
+    async def forget_subject(self, subject: str) -> bool:
+        gone = await self._keys.write(lambda at: at.execute("DELETE FROM keys WHERE subject=?", (subject,)).rowcount)
+        return gone > 0
+
+    async def health(self) -> dict[str, Any]:
+        return self._db.health()
+
+
+class _ViewTable:
+    """Where the documents of one view lie: a table with the declared fields as columns, each with an index."""
+
+    def __init__(self, view: View[Any]) -> None:
+        self.table = f"view_{view.name}"
+        self.fields = view.indexes
+        columns = "".join(f", {field}" for field in self.fields)
+        self.schema = (
+            f"CREATE TABLE IF NOT EXISTS {self.table} (key TEXT PRIMARY KEY, source TEXT NOT NULL, mark INTEGER NOT NULL,"
+            f" body BLOB NOT NULL{columns});"
+        ) + "".join(
+            f"CREATE INDEX IF NOT EXISTS {self.table}_{field} ON {self.table} ({field}, key);" for field in self.fields
+        )
+        names = ("key", "source", "mark", "body", *self.fields)
+        changed = ", ".join(f"{name}=excluded.{name}" for name in names[2:])
+        self._put = (
+            f"INSERT INTO {self.table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+            f" ON CONFLICT (key) DO UPDATE SET {changed}"
+        )
+        self._current = f"SELECT mark, body FROM {self.table} WHERE key=?"  # noqa: S608
+
+    def current(self, at: Cursor, key: str) -> tuple[int, bytes] | None:
+        row: tuple[int, bytes] | None = at.execute(self._current, (key,)).fetchone()
+        return row
+
+    def put(self, at: Cursor, one: Folded) -> None:
+        at.execute(self._put, (one.key, one.source, one.mark, one.body, *(one.index[field] for field in self.fields)))
+
+    def query(
+        self, where: Mapping[str, str | int], after: str | None, limit: int
+    ) -> tuple[str, tuple[str | int, ...]]:
+        unknown = where.keys() - set(self.fields)
+        if unknown:
+            raise KeyError(f"{self.table} has no index on {', '.join(sorted(unknown))}")
+        conditions = [f"{field}=?" for field in where] + ["key > ?"]
+        sql = f"SELECT key, body FROM {self.table} WHERE {' AND '.join(conditions)} ORDER BY key LIMIT ?"  # noqa: S608
+        return sql, (*where.values(), after or "", limit)
+
+
+def _micros(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _moment(micros: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
+
+
+def _entry_row(entry: Entry) -> tuple[Any, ...]:
+    return (
+        entry.id, entry.source, entry.sequence, entry.type, _micros(entry.time), entry.body, entry.topic, entry.key,
+        entry.subject, entry.dataschema, entry.traceparent, entry.by,
+    )  # fmt: skip
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    return Entry(*row[:4], _moment(row[4]), *row[5:12])

@@ -1,0 +1,12 @@
+"""An idempotency key as a command carries it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """`actor` and `key` name the command within its document; `body` (any digest) tells whether it is the same one."""
+
+    actor: str
+    key: str
+    body: bytes
