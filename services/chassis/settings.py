@@ -1,0 +1,69 @@
+"""The settings: one frozen object, read once from the environment (`CAUNOI_...`) and from secret files.
+
+Nothing else reads the environment. A bad value is a `SettingsError` of one clear line.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CAUNOI_"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; one line that names it and says what is expected. The command line exits with 2."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. The name of a variable is `CAUNOI_` and the field in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    data: Annotated[Path, Field(description="directory of the databases, keys and backups")] = Path("data")
+    secrets: Annotated[Path | None, Field(description="directory of the keys, if they are not in DATA/secrets")] = None
+    backend: Annotated[Literal["embedded"], Field(description="where documents and events live")] = "embedded"
+    host: Annotated[str, Field(min_length=1, max_length=255, description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="port to listen on")] = 8000
+    public_url: Annotated[
+        str, Field(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$", description="how phones reach this system, for links")
+    ] = ""
+    language: Annotated[Literal["vi", "en"], Field(description="when a client asks for none")] = "vi"
+    demo: Annotated[bool, Field(description="demo data and demo sign-ins")] = False
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level shown")] = "info"
+    retention_days: Annotated[int, Field(ge=46, le=4000, description="how long the journal keeps facts")] = 400
+    token_hours: Annotated[int, Field(ge=1, le=24, description="how long somebody stays signed in")] = 12
+    body_limit: Annotated[int, Field(ge=1024, le=1_048_576, description="largest request body, bytes")] = 65_536
+    mailbox_limit: Annotated[int, Field(ge=16, le=100_000, description="commands waiting for one document")] = 1_000
+    sign_ins_per_address: Annotated[int, Field(ge=1, le=100_000, description="sign-ins in 10 min of an address")] = 60
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read them once. What the command line was `given` (not None) comes before the environment."""
+        known = {PREFIX + field.upper() for field in cls.model_fields}
+        for variable in os.environ:
+            if variable.startswith(PREFIX) and variable not in known:
+                raise SettingsError(f"{variable}: no such setting; the settings are {', '.join(sorted(known))}")
+        try:
+            return cls(**{field: value for field, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            field = str(first["loc"][0]) if first["loc"] else "settings"
+            raise SettingsError(f"{PREFIX}{field.upper()}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+
+    @property
+    def secrets_directory(self) -> Path:
+        return self.secrets or self.data / "secrets"
+
+    @property
+    def base_url(self) -> str:
+        """Where links lead that go out by SMS."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    def masked(self) -> dict[str, str]:
+        """What `caunoi config` prints: each variable and its value, keys as the directory that holds them."""
+        return {PREFIX + field.upper(): str(value) for field, value in self if value is not None} | {
+            f"{PREFIX}SECRETS": f"{self.secrets_directory} (******)"
+        }
