@@ -19,6 +19,8 @@ from services.chassis.errors import Unavailable
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
+SURVIVES_A_POWER_CUT = {"journal_mode": "wal", "synchronous": "full"}
+
 
 class DiskFull(Unavailable):
     en = "The disk is full ({file}): nothing was changed; make room and try again."
@@ -63,6 +65,7 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{path.stem}")
         self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
+        self._troubled = False
 
     async def open(self) -> None:
         """Lock the file, bring its tables up to date, check the pragmas. Raises an `Unavailable` in one line."""
@@ -104,14 +107,15 @@ class Database:
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
-    def pragmas(self) -> dict[str, str]:
-        """What a power cut depends on, as the file has it now (for `/readyz`)."""
-        writer = self._open_writer()
-        levels = {0: "off", 1: "normal", 2: "full", 3: "extra"}
-        return {
-            "journal_mode": str(writer.execute("PRAGMA journal_mode").fetchone()[0]),
-            "synchronous": levels[writer.execute("PRAGMA synchronous").fetchone()[0]],
-        }
+    async def health(self) -> dict[str, Any]:
+        """What a power cut depends on, as it is now. After trouble it tries a write: `Unavailable` if that fails."""
+
+        def look(at: sqlite3.Connection) -> dict[str, Any]:
+            if self._troubled:
+                at.execute(f"PRAGMA user_version={len(self._schema)}")
+            return {"file": self.path.name, **_pragmas(at)}
+
+        return await self.write(look)
 
     async def _commit_all(self) -> None:
         """Group after group, for as long as somebody waits."""
@@ -129,18 +133,20 @@ class Database:
             writer.execute("BEGIN IMMEDIATE")
             for work, waiter in group:
                 try:
-                    results.append((waiter, _apart(writer, work) if len(group) > 1 else work(writer)))
+                    results.append((waiter, _apart(writer, work)))
                 except Exception as error:
-                    if not writer.in_transaction or len(group) == 1:
+                    if not writer.in_transaction:  # a full disk may have undone all of it
                         raise
                     _fail([waiter], self._translated(error))
             await asyncio.get_running_loop().run_in_executor(self._thread, writer.execute, "COMMIT")
         except BaseException as error:
+            self._troubled = True
             self._undo(error)
             _fail([waiter for _, waiter in group], self._translated(error))
             if not isinstance(error, Exception):
                 raise
         else:
+            self._troubled = False
             for waiter, result in results:
                 if not waiter.done():
                     waiter.set_result(result)
@@ -171,10 +177,10 @@ class Database:
     def _connect(self) -> None:
         try:
             writer = self._writer = self._connection()
-            mode = writer.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            writer.execute("PRAGMA journal_mode=WAL")
             writer.execute("PRAGMA synchronous=FULL")
             writer.execute("PRAGMA journal_size_limit=16777216")
-            if mode != "wal" or writer.execute("PRAGMA synchronous").fetchone()[0] != 2:
+            if _pragmas(writer) != SURVIVES_A_POWER_CUT:
                 raise self._not_usable("it cannot promise that a write survives a power cut")
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._bring_up_to_date(writer)
@@ -254,6 +260,12 @@ def _apart(writer: sqlite3.Connection, work: Work[T]) -> T:
         raise
     writer.execute("RELEASE one")
     return result
+
+
+def _pragmas(at: sqlite3.Connection) -> dict[str, str]:
+    mode = at.execute("PRAGMA journal_mode").fetchone()[0]
+    level = at.execute("PRAGMA synchronous").fetchone()[0]
+    return {"journal_mode": mode, "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[level]}
 
 
 def _primary_code(error: sqlite3.Error) -> int:
