@@ -168,11 +168,11 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is put on the bus."""
+    """What is put on the bus. Bytes throughout, so that a dead letter goes back exactly as it came."""
 
     topic: str
-    key: str
-    headers: Mapping[str, bytes]
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes]]
     value: bytes | None
 
 
@@ -202,7 +202,11 @@ class Worker(Protocol):
     async def take(self, batch: Sequence[Raw], commit: Commit) -> None: ...
 
     async def forget(self, partitions: Iterable[Partition]) -> None:
-        """These were given to another process: drop all that is known of them."""
+        """These were given to another process: commit what is finished, drop all that is known of them."""
+        ...
+
+    async def finish(self) -> None:
+        """No more batches come: end what is running, commit what is finished. A `take` still waiting returns."""
         ...
 
 
@@ -224,7 +228,10 @@ class BusPromises:
 
 @dataclass(slots=True)
 class Subscription:
-    """A running reader; `alive` is False once its task has ended for any reason; `heard` is the last answered poll."""
+    """A running reader; `alive` is False once its task has ended for any reason; `heard` is the last answered poll.
+
+    `stop` fetches no more, lets the worker finish while it can still commit, then ends; a second one does nothing.
+    """
 
     alive: bool = True
     heard: datetime | None = None
@@ -232,7 +239,8 @@ class Subscription:
 
 
 class Bus(Protocol):
-    """A log of records with topics, keys and groups: at least once, in order per key."""
+    """A log of records with topics, keys and groups: at least once, in order per key. A driver's errors come out as
+    `Unavailable`."""
 
     promises: BusPromises
 
@@ -245,7 +253,7 @@ class Bus(Protocol):
         ...
 
     async def subscribe(self, group: str, topics: Sequence[str], worker: Worker) -> Subscription:
-        """Read as a group: from its stored position, or from the start of the log."""
+        """Read as a group: from its stored position, or from the start of the log. At most 500 records a batch."""
         ...
 
     async def tail(
@@ -254,8 +262,11 @@ class Bus(Protocol):
         """Read every partition from a time on, keeping no position."""
         ...
 
-    async def read(self, topic: str, limit: int = 10_000) -> list[Raw]:
-        """What lies in a topic now, oldest first (dead letters are looked at this way)."""
+    async def read(self, topic: str, start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
+        """What lies in a topic now, from `start` (the beginning where it says nothing), oldest first by partition.
+
+        Less than `limit` records: there is no more. Dead letters are looked at this way.
+        """
         ...
 
     async def rewind(self, group: str, since: datetime) -> None:
