@@ -1,4 +1,4 @@
-"""Places where a test may have the process killed, as a power cut would: `CAUNOI_FAILPOINT=name[:count]`.
+"""Places where a test may have the process killed, as a power cut would: `CAUNOI_FAILPOINT=name[#count]`.
 
 The places: store:before-write, store:after-write, store:before-answer, relay:before-publish, relay:after-publish,
 relay:after-position, consumer:before-effect, consumer:after-effect, consumer:after-position.
@@ -8,7 +8,7 @@ import os
 import signal
 
 # Read here and not in the settings: it is the environment of a test's child process and no setting anybody may see.
-_name, _, _count = os.environ.get("CAUNOI_FAILPOINT", "").partition(":")
+_name, _, _count = os.environ.get("CAUNOI_FAILPOINT", "").partition("#")
 _left = int(_count or 1)
 
 

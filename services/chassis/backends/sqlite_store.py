@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from sqlite3 import Cursor
+from sqlite3 import Connection
 from typing import Any
 
 from services.chassis.backends.sqlite import Database, DiskFull
@@ -17,27 +17,28 @@ from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
 from services.chassis.views import Folded, Projector, View
 
-SCHEMA = 1
 POSITION_LATER = 0.5
 """Seconds after which a position published that no commit carried is written on its own."""
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS documents (
+CREATE TABLE position (published INTEGER NOT NULL);
+INSERT INTO position VALUES (0);
+CREATE TABLE documents (
     n INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, token TEXT NOT NULL,
     due INTEGER, body BLOB NOT NULL, UNIQUE (kind, id));
-CREATE INDEX IF NOT EXISTS documents_due ON documents (due) WHERE due IS NOT NULL;
-CREATE TABLE IF NOT EXISTS journal (
+CREATE INDEX documents_due ON documents (due) WHERE due IS NOT NULL;
+CREATE TABLE journal (
     n INTEGER PRIMARY KEY, id TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL, type TEXT NOT NULL,
     time INTEGER NOT NULL, body BLOB NOT NULL, topic TEXT, key TEXT NOT NULL, subject TEXT NOT NULL,
     dataschema TEXT NOT NULL, traceparent TEXT, by TEXT, UNIQUE (source, sequence));
-CREATE INDEX IF NOT EXISTS journal_time ON journal (time);
+CREATE INDEX journal_time ON journal (time)
 """
-_KEYS = "CREATE TABLE IF NOT EXISTS keys (subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;"
+_KEYS = "CREATE TABLE keys (subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID"
 
 _ENTRY = "id, source, sequence, type, time, body, topic, key, subject, dataschema, traceparent, by"
 _ADD_ENTRY = f"INSERT INTO journal ({_ENTRY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 _CREATE = "INSERT OR IGNORE INTO documents (kind, id, version, token, due, body) VALUES (?,?,1,?,?,?)"
+_POSITION = "UPDATE position SET published=?"
 _REPLACE = "UPDATE documents SET version=version+1, token=?, due=?, body=? WHERE kind=? AND id=? AND version=?"
 
 
@@ -47,8 +48,8 @@ class SqliteStore:
     promises = StorePromises(exclusive=True, journal_in_commit=True, atomic_group=True)
 
     def __init__(self, path: Path, projector: Projector, keep: timedelta = timedelta(days=400)) -> None:
-        self._db = Database(path)
-        self._keys = Database(path.with_suffix(".keys.sqlite"))
+        self._db = Database(path, [_TABLES])
+        self._keys = Database(path.with_suffix(".keys.sqlite"), [_KEYS])
         self._projector = projector
         self._views = {view.name: _ViewTable(view) for view in projector.views}
         self._keep = keep
@@ -58,17 +59,17 @@ class SqliteStore:
         self._later: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        await self._db.open(_TABLES + "".join(table.schema for table in self._views.values()))
-        await self._keys.open(_KEYS)
-        schema = self._meta("schema")
-        if schema is None:
-            await self._db.write(lambda at: at.execute("INSERT INTO meta VALUES ('schema', ?), ('published', 0)", (SCHEMA,)))
-        elif schema > SCHEMA:
-            raise Unavailable(reason=f"data of schema {schema}, this program knows {SCHEMA}")
-        self._published = self._position_written = self._meta("published") or 0
-        oldest = _micros(datetime.now(UTC) - self._keep)  # noqa: DTZ  (retention of the archive, not a decision)
-        published = self._published
-        await self._db.write(lambda at: at.execute("DELETE FROM journal WHERE time < ? AND n <= ?", (oldest, published)))
+        await self._db.open()
+        await self._keys.open()
+        self._published = self._position_written = self._db.read("SELECT published FROM position")[0][0]
+        await self._db.write(self._make_ready)
+
+    def _make_ready(self, at: Connection) -> None:
+        for table in self._views.values():
+            for statement in table.schema:
+                at.execute(statement)
+        oldest = _micros(datetime.now(UTC) - self._keep)
+        at.execute("DELETE FROM journal WHERE time < ? AND n <= ?", (oldest, self._published))
 
     async def close(self) -> None:
         if self._later:
@@ -77,10 +78,6 @@ class SqliteStore:
             await self._write_position()
         await self._db.close()
         await self._keys.close()
-
-    def _meta(self, name: str) -> int | None:
-        rows = self._db.read("SELECT value FROM meta WHERE name=?", (name,))
-        return rows[0][0] if rows else None
 
     # ------------------------------------------------------------------------------------------- documents
 
@@ -98,27 +95,32 @@ class SqliteStore:
         return {key: found[key].version if key in found else 0 for key in keys}
 
     async def commit(self, group: Sequence[Write]) -> list[Written]:
+        position = self._published
         try:
-            return await self._db.write(lambda at: self._write_group(at, group))
+            outcomes = await self._db.write(lambda at: self._write_group(at, group, position))
+            self._position_written = position
+            return outcomes
         except DiskFull:
             return [Written.FULL] * len(group)
         except Unavailable:
             return [Written.UNKNOWN] * len(group)
 
-    def _write_group(self, at: Cursor, group: Sequence[Write]) -> list[Written]:
+    def _write_group(self, at: Connection, group: Sequence[Write], position: int) -> list[Written]:
         outcomes, entries = [], []
         for write in group:
             due = None if write.due is None else _micros(write.due)
             if write.base == 0:
-                at.execute(_CREATE, (write.kind, write.id, write.token, due, write.body))
+                done = at.execute(_CREATE, (write.kind, write.id, write.token, due, write.body)).rowcount == 1
             else:
-                at.execute(_REPLACE, (write.token, due, write.body, write.kind, write.id, write.base))
-            outcomes.append(Written.DURABLE if at.rowcount == 1 else Written.CONFLICT)
-            if at.rowcount == 1:
+                values = (write.token, due, write.body, write.kind, write.id, write.base)
+                done = at.execute(_REPLACE, values).rowcount == 1
+            outcomes.append(Written.DURABLE if done else Written.CONFLICT)
+            if done:
                 entries.extend(write.entries)
         at.executemany(_ADD_ENTRY, map(_entry_row, entries))
         self._write_views(at, self._projector.fold(entries, lambda view, key: self._views[view].current(at, key)))
-        self._carry_position(at)
+        if position != self._position_written:
+            at.execute(_POSITION, (position,))
         return outcomes
 
     async def settle(self, group: Sequence[Write]) -> list[Written]:
@@ -153,13 +155,10 @@ class SqliteStore:
             await self._write_position()
 
     async def _write_position(self) -> None:
-        if self._published != self._position_written:
-            await self._db.write(self._carry_position)
-
-    def _carry_position(self, at: Cursor) -> None:
-        if self._published != self._position_written:
-            at.execute("UPDATE meta SET value=? WHERE name='published'", (self._published,))
-            self._position_written = self._published
+        position = self._published
+        if position != self._position_written:
+            await self._db.write(lambda at: at.execute(_POSITION, (position,)))
+            self._position_written = position
 
     async def owed_summary(self) -> tuple[int, datetime | None]:
         sql = "SELECT count(*), min(time) FROM journal WHERE n > ? AND topic IS NOT NULL"
@@ -184,7 +183,7 @@ class SqliteStore:
 
     # ----------------------------------------------------------------------------------------------- views
 
-    def _write_views(self, at: Cursor, folded: Iterable[Folded]) -> None:
+    def _write_views(self, at: Connection, folded: Iterable[Folded]) -> None:
         for one in folded:
             self._views[one.view].put(at, one)
 
@@ -201,7 +200,7 @@ class SqliteStore:
     async def rebuild(self, progress: Callable[[int], None]) -> int:
         return await self._db.write(lambda at: self._rebuild(at, progress))
 
-    def _rebuild(self, at: Cursor, progress: Callable[[int], None]) -> int:
+    def _rebuild(self, at: Connection, progress: Callable[[int], None]) -> int:
         for table in self._views.values():
             at.execute(f"DELETE FROM {table.table}")  # noqa: S608
         last, done = 0, 0
@@ -229,7 +228,7 @@ class SqliteStore:
         return gone > 0
 
     async def health(self) -> dict[str, Any]:
-        return self._db.health()
+        return await self._db.health()
 
 
 class _ViewTable:
@@ -238,14 +237,12 @@ class _ViewTable:
     def __init__(self, view: View[Any]) -> None:
         self.table = f"view_{view.name}"
         self.fields = view.indexes
-        columns = "".join(f", {field}" for field in self.fields)
-        self.schema = (
+        columns = "".join(f', "{field}"' for field in self.fields)
+        self.schema = [
             f"CREATE TABLE IF NOT EXISTS {self.table} (key TEXT PRIMARY KEY, source TEXT NOT NULL, mark INTEGER NOT NULL,"
-            f" body BLOB NOT NULL{columns});"
-        ) + "".join(
-            f"CREATE INDEX IF NOT EXISTS {self.table}_{field} ON {self.table} ({field}, key);" for field in self.fields
-        )
-        names = ("key", "source", "mark", "body", *self.fields)
+            f" body BLOB NOT NULL{columns})"
+        ] + [f'CREATE INDEX IF NOT EXISTS {self.table}_{field} ON {self.table} ("{field}", key)' for field in self.fields]
+        names = ("key", "source", "mark", "body", *(f'"{field}"' for field in self.fields))
         changed = ", ".join(f"{name}=excluded.{name}" for name in names[2:])
         self._put = (
             f"INSERT INTO {self.table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
@@ -253,20 +250,18 @@ class _ViewTable:
         )
         self._current = f"SELECT mark, body FROM {self.table} WHERE key=?"  # noqa: S608
 
-    def current(self, at: Cursor, key: str) -> tuple[int, bytes] | None:
+    def current(self, at: Connection, key: str) -> tuple[int, bytes] | None:
         row: tuple[int, bytes] | None = at.execute(self._current, (key,)).fetchone()
         return row
 
-    def put(self, at: Cursor, one: Folded) -> None:
+    def put(self, at: Connection, one: Folded) -> None:
         at.execute(self._put, (one.key, one.source, one.mark, one.body, *(one.index[field] for field in self.fields)))
 
-    def query(
-        self, where: Mapping[str, str | int], after: str | None, limit: int
-    ) -> tuple[str, tuple[str | int, ...]]:
+    def query(self, where: Mapping[str, str | int], after: str | None, limit: int) -> tuple[str, tuple[str | int, ...]]:
         unknown = where.keys() - set(self.fields)
         if unknown:
             raise KeyError(f"{self.table} has no index on {', '.join(sorted(unknown))}")
-        conditions = [f"{field}=?" for field in where] + ["key > ?"]
+        conditions = [f'"{field}"=?' for field in where] + ["key > ?"]
         sql = f"SELECT key, body FROM {self.table} WHERE {' AND '.join(conditions)} ORDER BY key LIMIT ?"  # noqa: S608
         return sql, (*where.values(), after or "", limit)
 

@@ -1,0 +1,222 @@
+"""What a service is (`Service`, the table in its `app.py`), and what comes of the table when it runs (`Running`, `System`).
+
+Nothing is registered by importing: the table is read here, once, at start.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import structlog
+from fastapi import APIRouter
+
+from services.chassis.access import Access
+from services.chassis.backends.chosen import Backend
+from services.chassis.clock import Clock, SteadyClock
+from services.chassis.consumer import Consumer
+from services.chassis.documents import Collection, Documents, Kind
+from services.chassis.envelope import event_of
+from services.chassis.errors import Refusal
+from services.chassis.ports import Bus, Raw, Subscription, TopicSpec
+from services.chassis.relay import Relay
+from services.chassis.sealing import Sealer
+from services.chassis.settings import Settings
+from services.chassis.views import Projector, View, Views
+from services.contracts.events import COMPACTED, EVENTS
+from services.contracts.words import Event, Fact
+
+S = TypeVar("S")
+T = TypeVar("T")
+Handler = Callable[..., Awaitable[None]]
+FROM_THE_START = timedelta(days=36_500)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Every process reads these topics (None: all) from `since` ago on, keeping no position."""
+
+    topics: tuple[type[Event], ...] | None
+    receive: Callable[[Sequence[Event], "Running"], Awaitable[None]]
+    since: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service at a glance: what it keeps, serves, handles and publishes."""
+
+    name: str
+    domain: tuple[ModuleType, ...]
+    """The modules in which its facts are defined (or imported)."""
+    keeps: Mapping[type, Kind[Any]]
+    serves: Sequence[APIRouter]
+    handles: Mapping[type[Event], Handler | tuple[Handler, ...]]
+    publishes: Sequence[type[Event]]
+    views: Sequence[View[Any]] = ()
+    tails: Sequence[Tail] = ()
+    works: Sequence[Callable[["Running"], Awaitable[None]]] = ()
+
+    def handlers(self) -> dict[type[Event], tuple[Handler, ...]]:
+        return {event: h if isinstance(h, tuple) else (h,) for event, h in self.handles.items()}
+
+    def facts(self) -> dict[str, type[Fact]]:
+        """Every fact that its domain modules name, by class name."""
+        return {
+            name: found
+            for module in self.domain
+            for name, found in vars(module).items()
+            if inspect.isclass(found) and issubclass(found, Fact) and not name.startswith("_")
+        }
+
+
+class Running:
+    """One service at work: what its handlers, routes and background works get their hands on."""
+
+    def __init__(self, service: Service, system: "System", backend: Backend) -> None:
+        self.service = service
+        self.system = system
+        facts = service.facts()
+        projector = Projector(service.views, {state: state.__name__.lower() for state in service.keeps}, facts)
+        self.store = backend.store(service.name, projector)
+        self.relay = Relay(service.name, self.store, system.bus)
+        self.documents = Documents(service.name, service.keeps, facts, self.store, system.clock, self.relay.wake)
+        self.views = Views(self.store, projector)
+        self.sealer = Sealer(self.store, system.access.keys)
+        self.consumer: Consumer | None = None
+        self.readers: list[Subscription] = []
+        self._works: list[asyncio.Task[None]] = []
+
+    def __getitem__(self, state: type[S]) -> Collection[S]:
+        return self.documents[state]
+
+    def now(self) -> datetime:
+        return self.system.clock()
+
+    def hand(self, kind: Any) -> Any:
+        """What a handler's parameter (or a route's) of that annotation is given."""
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        if get_origin(kind) is Collection:
+            return self[get_args(kind)[0]]
+        known: dict[Any, Any] = {Views: self.views, Sealer: self.sealer, Running: self}
+        return known[kind]
+
+    def bound(self, handler: Handler) -> Callable[[Event], Awaitable[None]]:
+        """The handler with everything in its hands but the event and the time."""
+        event_name, now_name, given = None, None, {}
+        for name, kind in get_type_hints(handler, include_extras=True).items():
+            plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+            if name == "return":
+                continue
+            if inspect.isclass(plain) and issubclass(plain, Event):
+                event_name = name
+            elif plain is datetime:
+                now_name = name
+            else:
+                given[name] = self.hand(kind)
+        assert event_name, f"{handler.__qualname__} takes no event"
+
+        async def handle(event: Event) -> None:
+            now = {now_name: self.now()} if now_name else {}
+            await handler(**{event_name: event}, **now, **given)
+
+        return handle
+
+    async def start(self) -> None:
+        await self.store.open()
+        await self.documents.start()
+        await self.relay.start()
+
+    async def read(self) -> None:
+        """Begin to read the bus and to do what is done in the background."""
+        handlers = {
+            event.topic(): tuple(self.bound(handler) for handler in found)
+            for event, found in self.service.handlers().items()
+        }
+        if handlers:
+            self.consumer = Consumer(self.service.name, handlers, self.system.bus, self.system.publishers, self.now)
+            self.readers.append(await self.consumer.start())
+        for tail in self.service.tails:
+            topics = [event.topic() for event in tail.topics or EVENTS]
+            self.readers.append(
+                await self.system.bus.tail(topics, self.now() - tail.since, self._receiver(tail))
+            )
+        self._works = [asyncio.create_task(self._keep_at(work)) for work in self.service.works]
+
+    def _receiver(self, tail: Tail) -> Callable[[Sequence[Raw]], Awaitable[None]]:
+        async def receive(batch: Sequence[Raw]) -> None:
+            events = []
+            for raw in batch:
+                try:
+                    events.append(event_of(raw, self.system.publishers))
+                except Refusal as unreadable:
+                    log.warning("tail_skipped_unreadable", topic=raw.topic, reason=unreadable.slug())
+            if events:
+                await tail.receive(events, self)
+
+        return receive
+
+    async def _keep_at(self, work: Callable[["Running"], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work(self)
+                return
+            except Exception:
+                log.exception("work_failed", service=self.service.name, work=work.__name__)
+                await asyncio.sleep(1)
+
+    async def stop(self) -> None:
+        for task in self._works:
+            task.cancel()
+        await asyncio.gather(*self._works, return_exceptions=True)
+        for reader in self.readers:
+            await reader.stop()
+        if self.consumer:
+            await self.consumer.stop()
+        await self.documents.stop()
+        await self.relay.stop()
+        await self.store.close()
+
+
+class System:
+    """The services of one process on one backend."""
+
+    def __init__(self, services: Sequence[Service], settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SteadyClock()
+        self.access = Access(settings, self.clock)
+        backend = Backend.chosen(settings)
+        self.bus: Bus = backend.bus()
+        self.publishers = {event.topic(): service.name for service in services for event in service.publishes}
+        self.running = {service.name: Running(service, self, backend) for service in services}
+        self._owner = {state: running for running in self.running.values() for state in running.service.keeps}
+
+    def __getitem__(self, state: type[S]) -> Collection[S]:
+        return self._owner[state][state]
+
+    def own(self, service: str, kind: Any) -> Any:
+        return self.running[service].hand(kind)
+
+    async def start(self) -> None:
+        await self.bus.open(topic_specs())
+        for running in self.running.values():
+            await running.start()
+        for running in self.running.values():
+            await running.read()
+
+    async def stop(self) -> None:
+        for running in reversed(self.running.values()):
+            await running.stop()
+        await self.bus.close()
+
+
+def topic_specs() -> list[TopicSpec]:
+    """Every topic of the contract, and its dead-letter topic."""
+    live = [TopicSpec(event.topic(), compacted=event.topic() in COMPACTED) for event in EVENTS]
+    dead = [TopicSpec(f"{event.topic()}.dlq", partitions=1, retention=timedelta(days=30)) for event in EVENTS]
+    return live + dead
