@@ -1,0 +1,130 @@
+"""CloudEvents 1.0 in Kafka's binary mode: an entry of the journal to a record of the bus, and a raw record to an event.
+
+`ce_type` is the topic, `ce_dataschema` ends in the version, the key is the event's. Reading trusts nothing; its errors
+say what is wrong and never repeat what was in the record, for they reach logs.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from services.chassis.errors import Invalid
+from services.chassis.ports import Entry, Raw, Record
+from services.contracts.events import BY_TOPIC
+from services.contracts.words import Event, Origin
+
+BODY_AT_MOST = 65_536
+HEADER_AT_MOST = 512
+
+_NEEDED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_dataschema", "ce_sequence")
+
+
+class Unreadable(Invalid):
+    """A record that is no event of the contract. `reason` is one of a few words, `detail` a name or nothing."""
+
+    en = "The record cannot be read: {reason} {detail}"
+    vi = "Không đọc được bản ghi: {reason} {detail}"
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason=reason, detail=detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def record_of(entry: Entry) -> Record:
+    """What the bus carries of a fact that is owed to the world."""
+    assert entry.topic is not None, "only a fact with a topic is published"
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": entry.id,
+        "ce_source": entry.source,
+        "ce_type": entry.topic,
+        "ce_time": entry.time.isoformat(),
+        "ce_subject": entry.subject,
+        "ce_dataschema": entry.dataschema,
+        "ce_sequence": str(entry.sequence),
+        "content-type": "application/json",
+    }
+    if entry.traceparent:
+        headers["traceparent"] = entry.traceparent
+    encoded = [(name, value.encode()) for name, value in headers.items()]
+    return Record(entry.topic, entry.key.encode(), encoded, entry.body)
+
+
+def event_of(raw: Raw, publishers: Mapping[str, str]) -> Event:
+    """The event in a record. `publishers` says for every topic which service publishes it. Raises `Unreadable`."""
+    kind = BY_TOPIC.get(raw.topic)
+    if kind is None:
+        raise Unreadable("unknown-type")
+    if raw.value is None:
+        raise Unreadable("tombstone")
+    if len(raw.value) > BODY_AT_MOST:
+        raise Unreadable("oversize", "body")
+    headers = dict(raw.headers)
+    said = {name: _text(name, headers) for name in _NEEDED}
+    if said["ce_specversion"] != "1.0":
+        raise Unreadable("unknown-version", "ce_specversion")
+    if said["ce_type"] != raw.topic:
+        raise Unreadable("unknown-type", "ce_type")
+    if said["ce_dataschema"] != kind.dataschema():
+        raise Unreadable("unknown-version", "ce_dataschema")
+    if not said["ce_source"].startswith(f"/{publishers.get(raw.topic, '')}/"):
+        raise Unreadable("wrong-source", "ce_source")
+    origin = Origin(
+        id=said["ce_id"],
+        source=said["ce_source"],
+        sequence=_sequence(said["ce_sequence"]),
+        time=_time(said["ce_time"]),
+        traceparent=_traceparent(headers),
+    )
+    try:
+        event = kind.model_validate_json(raw.value)
+    except ValidationError as error:
+        raise _unreadable_body(error) from None
+    if event.about != said["ce_subject"]:
+        raise Unreadable("wrong-subject", "ce_subject")
+    return event.from_origin(origin)
+
+
+def _text(name: str, headers: Mapping[str, bytes]) -> str:
+    value = headers.get(name)
+    if not value:
+        raise Unreadable("missing-attribute", name)
+    if len(value) > HEADER_AT_MOST:
+        raise Unreadable("oversize", name)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("not-utf8", name) from None
+
+
+def _sequence(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):  # noqa: PLR2004  (16 digits: beyond any journal)
+        raise Unreadable("bad-attribute", "ce_sequence")
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Unreadable("bad-attribute", "ce_time") from None
+    if time.tzinfo is None:
+        raise Unreadable("bad-attribute", "ce_time")
+    return time
+
+
+def _traceparent(headers: Mapping[str, bytes]) -> str | None:
+    """Only a convenience: one that is unusable is dropped, the event is not."""
+    value = headers.get("traceparent", b"")
+    return value.decode() if len(value) == 55 and value.isascii() else None  # noqa: PLR2004  (the length W3C gives it)
+
+
+def _unreadable_body(error: ValidationError) -> Unreadable:
+    """Pydantic's own text quotes the input: keep the kind of the first error and the field."""
+    first = error.errors(include_url=False, include_context=True, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        deep = "recursion limit" in str(first.get("ctx", {}).get("error", ""))
+        return Unreadable("too-deep" if deep else "broken-json")
+    return Unreadable("not-valid", f"{'.'.join(map(str, first['loc']))} {first['type']}".strip())

@@ -1,0 +1,156 @@
+"""What a service owes the world, carried from its journal to the bus in order: at least once, never out of line.
+
+Only the position that the bus has acknowledged is kept. With the bus away it goes on trying; the journal waits.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from services.chassis.clock import Clock, system_clock
+from services.chassis.envelope import record_of
+from services.chassis.errors import Unavailable
+from services.chassis.failpoints import reach
+from services.chassis.ports import Bus, Entry, Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class RelayTimes:
+    """In seconds."""
+
+    poll: float = 5.0
+    """How often it looks without being woken: the crash path, and what another process left behind."""
+    retry_first: float = 1.0
+    retry_most: float = 30.0
+    last_pass: float = 3.0
+    """How long it may go on publishing once it was told to stop."""
+
+
+class RelayMetrics:
+    """Per service: what is owed, since when, and what was published."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        registry = registry or CollectorRegistry()
+        self.owed = Gauge("caunoi_events_owed", "Events not on the bus yet", ["service"], registry=registry)
+        self.age = Gauge("caunoi_events_owed_oldest_seconds", "Age of the oldest", ["service"], registry=registry)
+        self.published = Counter("caunoi_events_published", "Events the bus has", ["service"], registry=registry)
+
+
+class Relay:
+    """One a service. `wake` it after something owed is durable; `alive` is False once its task has ended."""
+
+    def __init__(
+        self,
+        service: str,
+        store: Store,
+        bus: Bus,
+        *,
+        clock: Clock = system_clock,
+        times: RelayTimes = RelayTimes(),
+        metrics: RelayMetrics | None = None,
+        batch: int = 500,
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._times = times
+        self._metrics = metrics or RelayMetrics()
+        self._batch = batch
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.trouble: str | None = None
+        """Why the last attempt failed; None when all is well."""
+
+    @property
+    def alive(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Publish what is owed if the bus takes it, within `last_pass` seconds, then end. What is left, the journal has."""
+        if self._task is None:
+            return
+        self._stopping.set()
+        self._woken.set()
+        await asyncio.wait([self._task], timeout=self._times.last_pass)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def state(self) -> dict[str, Any]:
+        """What `/readyz` and `/metrics` show."""
+        count, oldest = await self._store.owed_summary()
+        age = self._age(oldest)
+        self._metrics.owed.labels(self._service).set(count)
+        self._metrics.age.labels(self._service).set(age)
+        return {"owed": count, "oldest_seconds": age, "trouble": self.trouble}
+
+    def _age(self, oldest: datetime | None) -> float:
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._woken.clear()
+            try:
+                more = await self._publish_some()
+                failures, self.trouble = 0, None
+            except Exception as error:
+                failures += 1
+                self._note(error)
+                if self._stopping.is_set():
+                    return
+                await self._pause(failures)
+                continue
+            if more:
+                continue
+            if self._stopping.is_set():
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._times.poll)
+
+    async def _publish_some(self) -> bool:
+        """One step; whether there was something to do. Raises when the bus did not take all of it."""
+        owed = await self._store.owed(self._batch)
+        if not owed:
+            return False
+        reach("relay:before-publish")
+        taken = await self._bus.publish([record_of(entry) for entry in owed])
+        reach("relay:after-publish")
+        await self._keep_position(owed[:taken])
+        if taken < len(owed):
+            raise Unavailable(taken=taken)
+        return True
+
+    async def _keep_position(self, taken: Sequence[Entry]) -> None:
+        if taken:
+            await self._store.published(taken)
+            self._metrics.published.labels(self._service).inc(len(taken))
+            reach("relay:after-position")
+
+    def _note(self, error: Exception) -> None:
+        known = isinstance(error, Unavailable)
+        self.trouble = error.slug() if isinstance(error, Unavailable) else type(error).__name__
+        log.warning("relay_waits", service=self._service, reason=self.trouble, exc_info=None if known else error)
+
+    async def _pause(self, failures: int) -> None:
+        """Longer each time; being woken does not shorten it, being stopped does."""
+        times = self._times
+        pause = min(times.retry_most, times.retry_first * 2 ** min(failures - 1, 10))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.8, 1.0))  # noqa: S311
