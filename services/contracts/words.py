@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
@@ -188,5 +189,6 @@ class Event(Fact):
         return copy
 
 
+@cache
 def hyphenated(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
