@@ -162,6 +162,7 @@ class _Round:
     token: str
     outcomes: list[_Outcome] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     dirty: bool = False
     write: Write | None = None
 
@@ -443,6 +444,7 @@ class Documents:
         held.time = now
         held.due = held.kind.due(held.state)
         event = fact if isinstance(fact, Event) else None
+        round.facts.append(fact)
         round.entries.append(
             Entry(
                 id=f"{round.token}-{len(round.entries)}",
@@ -603,7 +605,7 @@ class Documents:
             return False
         body = _pack(held.sequence, held.time, held.marks.packed(), held.answered.packed(), state)
         round.write = Write(
-            held.key[0], held.key[1], held.version, round.token, body, held.due, tuple(round.entries)
+            *held.key, held.version, round.token, body, held.due, tuple(round.entries), tuple(round.facts)
         )
         return True
 

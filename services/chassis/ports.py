@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
 
+from services.contracts.words import Fact
+
 # ------------------------------------------------------------------------------------------------------ store
 
 DocumentKey = tuple[str, str]
@@ -56,6 +58,8 @@ class Write:
     body: bytes
     due: datetime | None
     entries: tuple[Entry, ...]
+    facts: tuple[Fact, ...] = ()
+    """What the entries say, not yet turned into bytes: spares a store that folds views the reading."""
 
     @property
     def key(self) -> DocumentKey:

@@ -64,15 +64,21 @@ class Projector:
         for view in self.views:
             self._by_kind.setdefault(kind_of[view.of], []).append(view)
 
-    def fold(self, entries: Sequence[Entry], current: Callable[[str, str], tuple[int, bytes] | None]) -> list[Folded]:
-        """`current(view, key)` gives (mark, body) of what is kept now. Entries of a source come in order."""
+    def fold(
+        self,
+        entries: Sequence[Entry],
+        current: Callable[[str, str], tuple[int, bytes] | None],
+        facts: Sequence[Fact] | None = None,
+    ) -> list[Folded]:
+        """`current(view, key)` gives (mark, body) of what is kept now. Entries of a source come in order; `facts` are
+        theirs, if they are at hand."""
         open_documents: dict[tuple[str, str], tuple[str, int, Any]] = {}
-        for entry in entries:
+        for place, entry in enumerate(entries):
             _, _, kind, document = entry.source.split("/", 3)
             views = self._by_kind.get(kind, ())
             if not views:
                 continue
-            fact = self._facts[entry.type].model_validate_json(entry.body)
+            fact = facts[place] if facts else self._facts[entry.type].model_validate_json(entry.body)
             stamp = Stamp(document, entry.sequence, entry.time)
             for view in views:
                 for key in view.keys(fact, stamp):

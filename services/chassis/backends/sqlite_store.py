@@ -6,7 +6,7 @@ file of their own, so that a backup of the documents cannot bring back what was 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
@@ -16,6 +16,7 @@ from services.chassis.backends.sqlite import Database, DiskFull
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
 from services.chassis.views import Folded, Projector, View
+from services.contracts.words import Fact
 
 POSITION_LATER = 0.5
 """Seconds after which a position published that no commit carried is written on its own."""
@@ -106,7 +107,9 @@ class SqliteStore:
             return [Written.UNKNOWN] * len(group)
 
     def _write_group(self, at: Connection, group: Sequence[Write], position: int) -> list[Written]:
-        outcomes, entries = [], []
+        outcomes: list[Written] = []
+        entries: list[Entry] = []
+        facts: list[Fact] = []
         for write in group:
             due = None if write.due is None else _micros(write.due)
             if write.base == 0:
@@ -117,8 +120,9 @@ class SqliteStore:
             outcomes.append(Written.DURABLE if done else Written.CONFLICT)
             if done:
                 entries.extend(write.entries)
+                facts.extend(write.facts)
         at.executemany(_ADD_ENTRY, map(_entry_row, entries))
-        self._write_views(at, self._projector.fold(entries, lambda view, key: self._views[view].current(at, key)))
+        self._fold(at, entries, facts)
         if position != self._position_written:
             at.execute(_POSITION, (position,))
         return outcomes
@@ -183,8 +187,8 @@ class SqliteStore:
 
     # ----------------------------------------------------------------------------------------------- views
 
-    def _write_views(self, at: Connection, folded: Iterable[Folded]) -> None:
-        for one in folded:
+    def _fold(self, at: Connection, entries: Sequence[Entry], facts: Sequence[Fact]) -> None:
+        for one in self._projector.fold(entries, lambda view, key: self._views[view].current(at, key), facts):
             self._views[one.view].put(at, one)
 
     async def view(self, name: str, key: str) -> bytes | None:
@@ -210,7 +214,7 @@ class SqliteStore:
             if not rows:
                 return done
             entries = [_entry(row) for row in rows]
-            self._write_views(at, self._projector.fold(entries, lambda view, key: self._views[view].current(at, key)))
+            self._fold(at, entries, ())
             last, done = rows[-1][-1], done + len(rows)
             progress(done)
 
