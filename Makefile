@@ -1,0 +1,62 @@
+# Cầu Nối. `make` alone lists what there is to make. Needs Python 3.11 or newer with venv, make and a package index.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
+BIN := .venv/bin
+UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help up test test-all check bench generate lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: .venv/run.stamp ## start the demo: the story once, then the system stays up (ARGS="--port 9000" to change something)
+	@exec $(BIN)/caunoi up --demo $(ARGS)
+
+test: .venv/test.stamp ## what `make check` ends with: all tests but the long ones
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile tests/unit tests/conformance
+	$(BIN)/python -m pytest -q -m "not slow" tests/journeys tests/faults
+
+test-all: .venv/test.stamp ## every test, with many more examples and rounds
+	$(BIN)/python -m pytest -q --hypothesis-profile thorough
+
+check: .venv/test.stamp ## exactly what CI runs: format, lint, types, boundaries, generated files in step, then the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m services.caunoi.generate --check
+	$(MAKE) --no-print-directory test
+
+bench: .venv/run.stamp ## measure this machine: ratios side by side
+	$(BIN)/python -m tests.bench $(ARGS)
+
+generate: .venv/run.stamp ## write schemas, examples, AsyncAPI, OpenAPI and the README's map of events again
+	$(BIN)/python -m services.caunoi.generate
+
+lock: .venv/uv.stamp ## lock the newest versions that pyproject.toml allows
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --group test --constraint requirements.lock pyproject.toml -o tests/requirements.lock
+
+clean: ## remove the environment and the caches; data/ stays
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find services tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps: nothing is installed again until a lock or pyproject.toml changes.
+.venv/uv.stamp:
+	@test -n "$(PYTHON)" || { echo "Cầu Nối needs Python 3.11 or newer, as python3 or by PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Cầu Nối needs Python with venv (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@command -v $(UV) >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@touch $@
+
+.venv/run.stamp: .venv/uv.stamp requirements.lock pyproject.toml
+	@echo "Installing ..."
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp tests/requirements.lock
+	@$(INSTALL) --require-hashes -r tests/requirements.lock
+	@touch $@

@@ -1,0 +1,29 @@
+"""How the tests run: what a missing tool means, and how far hypothesis goes."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+# The same examples every time: a failure that comes and goes teaches nobody. `make test-all` takes new ones, many more.
+_slow_machine = [HealthCheck.too_slow]
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, print_blob=True, suppress_health_check=_slow_machine
+)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=1000, print_blob=True, suppress_health_check=_slow_machine
+)
+settings.load_profile("steady")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `needs_tool("strace")` is skipped where there is none, but not where CI promised it."""
+    for mark in item.iter_markers("needs_tool"):
+        tool = mark.args[0]
+        if shutil.which(tool) is None:
+            if ON_CI:
+                pytest.fail(f"{tool} is not installed, and CI=true", pytrace=False)
+            pytest.skip(f"{tool} is not installed")
