@@ -1,7 +1,7 @@
 """What belongs to a person, kept so that only faces can read it and that forgetting her is deleting one key.
 
-Each subject (a member, a ride, an account) has a data key of its own, kept in a small table apart from the documents and
-wrapped by the key from `keys.py`. Documents, facts, journal and backups hold ciphertext only, bound to its subject.
+Each subject (a member, a ride, an account) has a data key of its own, kept in a small table apart from the documents
+and wrapped by the key from `keys.py`. Documents, facts, journal and backups hold ciphertext only, bound to its subject.
 """
 
 import base64

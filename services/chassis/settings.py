@@ -14,7 +14,7 @@ PREFIX = "CAUNOI_"
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; one line that names it and says what is expected. The command line exits with 2."""
+    """A setting that cannot be used: one line that names it and what is expected; the command line exits with 2."""
 
 
 class Settings(BaseSettings):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-# Control, invisible formatting (bidi overrides and isolates among them), surrogates, private use, unassigned, separators.
+# Control, invisible formatting (bidi overrides too), surrogates, private use, unassigned, line separators.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Khmer is written without spaces: there the zero-width space and joiners belong to the text.
 _KHMER_JOINT = re.compile("(?<=[\u1780-\u17ff])[\u200b-\u200d](?=[\u1780-\u17ff])")

@@ -1,0 +1,56 @@
+"""Prometheus metrics: the registry, the names, and how late the event loop runs. No reference, no person in a label."""
+
+import asyncio
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+registry: Final = CollectorRegistry()
+
+requests: Final = Histogram(
+    "caunoi_request_seconds",
+    "HTTP requests by route template, method and status",
+    ("route", "method", "status"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+    registry=registry,
+)
+refusals: Final = Counter(
+    "caunoi_refusals_total", "Commands and requests that were refused, by slug", ("slug",), registry=registry
+)
+rate_limited: Final = Counter(
+    "caunoi_rate_limited_total", "Requests that came too fast, by limit", ("limit",), registry=registry
+)
+openings: Final = Counter(
+    "caunoi_sealed_openings_total", "Openings of what belongs to a person, by service", ("service",), registry=registry
+)
+loop_lag: Final = Gauge(
+    "caunoi_event_loop_lag_seconds", "How late the event loop woke up, worst of the last 10 s", registry=registry
+)
+open_feeds: Final = Gauge("caunoi_sse_clients", "Clients that follow the event feed", registry=registry)
+
+_children: dict[tuple[str, str, int], Histogram] = {}
+
+
+def request_took(route: str, method: str, status: int, seconds: float) -> None:
+    """Note one request. `route` is a template out of a bounded set, never a path."""
+    child = _children.get((route, method, status))
+    if child is None:
+        child = _children[route, method, status] = requests.labels(route, method, status)
+    child.observe(seconds)
+
+
+def exposition() -> tuple[bytes, str]:
+    """What `/metrics` answers: the body and its content type."""
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+async def watch_the_loop(every: float = 0.25, window: int = 40) -> None:
+    """Runs until cancelled."""
+    loop = asyncio.get_running_loop()
+    lags: list[float] = []
+    while True:
+        asked = loop.time()
+        await asyncio.sleep(every)
+        lags = [*lags[-window:], max(0.0, loop.time() - asked - every)]
+        loop_lag.set(max(lags))
