@@ -24,6 +24,7 @@ from services.chassis.clock import Clock
 from services.chassis.errors import Forbidden, NotFound, Refusal, Unavailable
 from services.chassis.ids import centre_of
 from services.chassis.keys import Keys
+from services.chassis.settings import Settings
 from services.contracts.events import AccountChanged, MemberChanged
 from services.contracts.words import Event
 
@@ -353,13 +354,11 @@ class AccountsKnown:
 class Access:
     """Everything a process needs to know who calls; `app.state.system.access`."""
 
-    def __init__(
-        self, keys: Keys, clock: Clock, accounts: AccountsKnown | None = None, lifetime: timedelta = SIGNED_IN_FOR
-    ) -> None:
-        self.passes = Passes(keys.passes)
-        self.tokens = Tokens(keys.signing, clock, lifetime, self.passes)
-        self.accounts = accounts or AccountsKnown(clock)
-        self.once_key = keys.once
+    def __init__(self, settings: Settings, clock: Clock, keys: Keys | None = None) -> None:
+        self.keys = keys or Keys.at(settings.secrets_directory)
+        self.passes = Passes(self.keys.passes)
+        self.tokens = Tokens(self.keys.signing, clock, timedelta(hours=settings.token_hours), self.passes)
+        self.accounts = AccountsKnown(clock)
 
     async def enter(self, request: Request, roles: frozenset[str]) -> Actor:
         """Who calls, if he is one of `roles` and what the path names is his to touch."""

@@ -5,13 +5,16 @@ import secrets
 from time import perf_counter
 from typing import Final
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis import logs, metrics
+from services.chassis import metrics
 from services.chassis.access import ACTOR, Actor
 from services.chassis.problems import BodyTooLarge, OurMistake, answer_of
 from services.chassis.trace import traceparent
+
+log = structlog.get_logger()
 
 _PARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
@@ -73,7 +76,7 @@ class Edge:
             else:
                 await self.app(scope, receive, answer)
         except Exception as error:
-            logs.log.error("request.failed", error=type(error).__name__, where=logs.where(error))
+            log.error("request_failed", exc_info=error)
             if status:
                 raise AnswerBrokenOff from None
             await answer_of(OurMistake(trace=trace[3:35]), scope, self._language)(scope, receive, answer)
@@ -99,7 +102,7 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         metrics.request_took(route, method, status, seconds)
         actor: Actor | None = scope.get(ACTOR)
-        logs.log.info(
+        log.info(
             "request",
             method=method,
             route=route,

@@ -29,6 +29,25 @@ loop_lag: Final = Gauge(
 )
 open_feeds: Final = Gauge("caunoi_sse_clients", "Clients that follow the event feed", registry=registry)
 
+received: Final = Counter("caunoi_events_received_total", "Records read", ("group", "topic"), registry=registry)
+done: Final = Counter(
+    "caunoi_events_done_total", "Events whose effects are durable", ("group", "topic"), registry=registry
+)
+refused: Final = Counter("caunoi_events_refused_total", "Events a rule refused", ("group", "topic"), registry=registry)
+retried: Final = Counter("caunoi_events_retried_total", "Tries that failed", ("group", "topic"), registry=registry)
+dead_letters: Final = Counter(
+    "caunoi_dead_letters_total", "Dead letters written, by reason", ("group", "topic", "reason"), registry=registry
+)
+parked: Final = Gauge("caunoi_parked_subjects", "Subjects that wait for another try", ("group",), registry=registry)
+lag: Final = Gauge(
+    "caunoi_lag_seconds", "Age of the oldest record that is not finished", ("group", "topic"), registry=registry
+)
+published: Final = Counter("caunoi_events_published_total", "Events the bus has", ("service",), registry=registry)
+owed: Final = Gauge("caunoi_events_owed", "Events that the bus does not have yet", ("service",), registry=registry)
+owed_oldest: Final = Gauge(
+    "caunoi_events_owed_oldest_seconds", "Age of the oldest event owed", ("service",), registry=registry
+)
+
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from services.chassis.keys import Keys
+
 _SEALED = r"^s1:[0-9a-z-]{3,80}:[A-Za-z0-9_-]{38,8192}$"
 _SUBJECT = re.compile(r"[0-9a-z-]{3,80}")
 _NONCE = 12
@@ -55,10 +57,10 @@ class KeyTable(Protocol):
 class Sealer:
     """Seals and opens for one service."""
 
-    def __init__(self, keys: KeyTable, wrapping: bytes, blind: bytes) -> None:
-        self._keys = keys
-        self._wrapping = AESGCM(wrapping)
-        self._blind = blind
+    def __init__(self, table: KeyTable, keys: Keys) -> None:
+        self._table = table
+        self._wrapping = AESGCM(keys.sealing)
+        self._blind = keys.blind
         self._held: OrderedDict[str, tuple[AESGCM, float]] = OrderedDict()
 
     async def seal(self, subject: str, plain: str) -> Sealed:
@@ -91,7 +93,7 @@ class Sealer:
     async def forget(self, subject: str) -> bool:
         """Delete its key: whatever was sealed for it, anywhere, can never be opened again."""
         self._held.pop(subject, None)
-        forgotten = await self._keys.forget_subject(subject)
+        forgotten = await self._table.forget_subject(subject)
         self._held.pop(subject, None)
         return forgotten
 
@@ -104,7 +106,7 @@ class Sealer:
         if held and monotonic() - held[1] < _HELD_SECONDS:
             self._held.move_to_end(subject)
             return held[0]
-        wrapped = await self._keys.subject_key(subject, self._wrap(subject) if make else None)
+        wrapped = await self._table.subject_key(subject, self._wrap(subject) if make else None)
         if wrapped is None:
             self._held.pop(subject, None)
             return None

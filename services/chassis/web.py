@@ -103,7 +103,7 @@ async def _once(request: Request) -> Once | None:
     actor: Actor = request.scope[ACTOR]  # set by `may`, which a route names before its key
     named = f"{request.method} {request.scope['path']}\0".encode() + await request.body()
     access: Access = request.app.state.system.access
-    return Once(actor.ref, key, hmac.digest(access.once_key, named, hashlib.sha256))
+    return Once(actor.ref, key, hmac.digest(access.keys.once, named, hashlib.sha256))
 
 
 _once.takes_key = True  # type: ignore[attr-defined]
