@@ -286,4 +286,5 @@ def _entry_row(entry: Entry) -> tuple[Any, ...]:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    return Entry(*row[:4], _moment(row[4]), *row[5:12])
+    id, source, sequence, type, time, body, topic, key, subject, dataschema, traceparent, by, *_ = row
+    return Entry(id, source, sequence, type, _moment(time), body, topic, key, subject, dataschema, traceparent, by)
