@@ -1,0 +1,57 @@
+"""What this service must know of a centre, from the ward's YAML: its hamlets and how many stand on duty a day. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from services.chassis.errors import Invalid
+from services.contracts.words import Code, Fact
+
+MINIMUM, MAXIMUM = 2, 3
+
+
+class UnknownHamlet(Invalid):
+    en = "This centre has no hamlet {hamlet}. Known: {known}."
+    vi = "Trung tâm không có khu vực/ấp {hamlet}. Hiện có: {known}."
+
+
+class Hamlet(BaseModel):
+    """A part of the ward, with the point in its middle (degrees)."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    lat: float | None = None
+    lon: float | None = None
+
+
+class CentreDescribed(Fact):
+    name: str
+    hamlets: dict[Code, Hamlet]
+    minimum: int
+    maximum: int
+
+
+@dataclass(slots=True)
+class Centre:
+    id: str
+    name: str | None = None
+    hamlets: dict[str, Hamlet] = field(default_factory=dict)
+    minimum: int = MINIMUM
+    maximum: int = MAXIMUM
+
+    def check_hamlet(self, hamlet: Code) -> None:
+        if hamlet not in self.hamlets:
+            raise UnknownHamlet(hamlet=hamlet, known=", ".join(sorted(self.hamlets)) or "-")
+
+
+def describe(centre: Centre, described: CentreDescribed, *, now: datetime) -> Sequence[Fact]:
+    return [described]
+
+
+def evolve(centre: Centre, fact: Fact, at: datetime) -> None:
+    match fact:
+        case CentreDescribed():
+            centre.name, centre.hamlets = fact.name, dict(fact.hamlets)
+            centre.minimum, centre.maximum = fact.minimum, fact.maximum
