@@ -100,7 +100,7 @@ def _text(name: str, headers: Mapping[str, bytes]) -> str:
 
 
 def _sequence(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 16):  # noqa: PLR2004  (16 digits: beyond any journal)
+    if not (text.isascii() and text.isdigit() and len(text) < 16):  # 16 digits: beyond any journal
         raise Unreadable("bad-attribute", "ce_sequence")
     return int(text)
 
@@ -118,7 +118,7 @@ def _time(text: str) -> datetime:
 def _traceparent(headers: Mapping[str, bytes]) -> str | None:
     """Only a convenience: one that is unusable is dropped, the event is not."""
     value = headers.get("traceparent", b"")
-    return value.decode() if len(value) == 55 and value.isascii() else None  # noqa: PLR2004  (the length W3C gives it)
+    return value.decode() if len(value) == 55 and value.isascii() else None  # the length W3C gives it
 
 
 def _unreadable_body(error: ValidationError) -> Unreadable:

@@ -4,7 +4,7 @@ What a backend promises beyond the least is declared (`StorePromises`, `BusPromi
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
@@ -230,6 +230,10 @@ class BusPromises:
     many_processes: bool
 
 
+async def _nothing() -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Subscription:
     """A running reader; `alive` is False once its task has ended for any reason; `heard` is the last answered poll.
@@ -239,7 +243,7 @@ class Subscription:
 
     alive: bool = True
     heard: datetime | None = None
-    stop: Callable[[], Awaitable[None]] = field(default=lambda: _nothing())
+    stop: Callable[[], Awaitable[None]] = _nothing
 
 
 class Bus(Protocol):
@@ -282,7 +286,3 @@ class Bus(Protocol):
         ...
 
     async def health(self) -> dict[str, Any]: ...
-
-
-async def _nothing() -> None:
-    return None

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.chassis import metrics
 from services.chassis.clock import Clock, system_clock
 from services.chassis.envelope import record_of
 from services.chassis.errors import Unavailable
@@ -35,16 +35,6 @@ class RelayTimes:
     """How long it may go on publishing once it was told to stop."""
 
 
-class RelayMetrics:
-    """Per service: what is owed, since when, and what was published."""
-
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        registry = registry or CollectorRegistry()
-        self.owed = Gauge("caunoi_events_owed", "Events not on the bus yet", ["service"], registry=registry)
-        self.age = Gauge("caunoi_events_owed_oldest_seconds", "Age of the oldest", ["service"], registry=registry)
-        self.published = Counter("caunoi_events_published", "Events the bus has", ["service"], registry=registry)
-
-
 class Relay:
     """One a service. `wake` it after something owed is durable; `alive` is False once its task has ended."""
 
@@ -56,7 +46,6 @@ class Relay:
         *,
         clock: Clock = system_clock,
         times: RelayTimes = RelayTimes(),
-        metrics: RelayMetrics | None = None,
         batch: int = 500,
     ) -> None:
         self._service = service
@@ -64,7 +53,6 @@ class Relay:
         self._bus = bus
         self._clock = clock
         self._times = times
-        self._metrics = metrics or RelayMetrics()
         self._batch = batch
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -83,7 +71,7 @@ class Relay:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Publish what is owed if the bus takes it, within `last_pass` seconds, then end. What is left, the journal has."""
+        """Publish what is owed if the bus takes it, within `last_pass` seconds, then end."""
         if self._task is None:
             return
         self._stopping.set()
@@ -96,8 +84,8 @@ class Relay:
         """What `/readyz` and `/metrics` show."""
         count, oldest = await self._store.owed_summary()
         age = self._age(oldest)
-        self._metrics.owed.labels(self._service).set(count)
-        self._metrics.age.labels(self._service).set(age)
+        metrics.owed.labels(self._service).set(count)
+        metrics.owed_oldest.labels(self._service).set(age)
         return {"owed": count, "oldest_seconds": age, "trouble": self.trouble}
 
     def _age(self, oldest: datetime | None) -> float:
@@ -140,13 +128,16 @@ class Relay:
     async def _keep_position(self, taken: Sequence[Entry]) -> None:
         if taken:
             await self._store.published(taken)
-            self._metrics.published.labels(self._service).inc(len(taken))
+            metrics.published.labels(self._service).inc(len(taken))
             reach("relay:after-position")
 
     def _note(self, error: Exception) -> None:
-        known = isinstance(error, Unavailable)
-        self.trouble = error.slug() if isinstance(error, Unavailable) else type(error).__name__
-        log.warning("relay_waits", service=self._service, reason=self.trouble, exc_info=None if known else error)
+        if isinstance(error, Unavailable):
+            self.trouble = error.slug()
+            log.warning("relay_waits", service=self._service, reason=self.trouble)
+        else:
+            self.trouble = type(error).__name__
+            log.error("relay_failed", service=self._service, exc_info=error)
 
     async def _pause(self, failures: int) -> None:
         """Longer each time; being woken does not shorten it, being stopped does."""

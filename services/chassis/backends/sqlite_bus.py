@@ -39,6 +39,7 @@ _SCHEMA = [
 ]
 _FIRST_SINCE = "SELECT offset, time FROM record WHERE topic=? AND offset>=? ORDER BY offset LIMIT 1"
 
+
 log = structlog.get_logger()
 
 
@@ -200,7 +201,7 @@ class SqliteBus:
                 try:
                     batch = self._next_batch(cursor)
                 except Unavailable as error:
-                    log.warning("bus_not_readable", reader=name, reason=error.slug())
+                    log.warning("bus_not_readable", group=name, reason=error.slug())
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 subscription.heard = self._clock()
@@ -211,7 +212,7 @@ class SqliteBus:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(woken.wait(), IDLE_SECONDS)
         except Exception:
-            log.exception("reader_died", reader=name)
+            log.exception("reader_died", group=name)
         finally:
             subscription.alive = False
             del self._readers[woken]
