@@ -7,14 +7,14 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import structlog
 from fastapi import APIRouter
 
-from services.chassis.access import Access
+from services.chassis.access import Access, AccountsKnown
 from services.chassis.backends.chosen import Backend
 from services.chassis.clock import Clock, SteadyClock
 from services.chassis.consumer import Consumer
@@ -32,18 +32,18 @@ from services.contracts.words import Event, Fact
 S = TypeVar("S")
 T = TypeVar("T")
 Handler = Callable[..., Awaitable[None]]
-FROM_THE_START = timedelta(days=36_500)
+BEFORE_ALL = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Every process reads these topics (None: all) from `since` ago on, keeping no position."""
+    """Every process reads these topics (None: all) from `since` ago on (None: all there is), keeping no position."""
 
     topics: tuple[type[Event], ...] | None
     receive: Callable[[Sequence[Event], "Running"], Awaitable[None]]
-    since: timedelta = timedelta(0)
+    since: timedelta | None = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Running:
         facts = service.facts()
         projector = Projector(service.views, {state: state.__name__.lower() for state in service.keeps}, facts)
         self.store = backend.store(service.name, projector)
-        self.relay = Relay(service.name, self.store, system.bus)
+        self.relay = Relay(service.name, self.store, system.bus, clock=system.clock)
         self.documents = Documents(service.name, service.keeps, facts, self.store, system.clock, self.relay.wake)
         self.views = Views(self.store, projector)
         self.sealer = Sealer(self.store, system.access.keys)
@@ -139,24 +139,20 @@ class Running:
             for event, found in self.service.handlers().items()
         }
         if handlers:
-            self.consumer = Consumer(self.service.name, handlers, self.system.bus, self.system.publishers, self.now)
+            bus, publishers = self.system.bus, self.system.publishers
+            self.consumer = Consumer(
+                self.service.name, handlers, bus, publishers, self.system.clock, well=self.store.health
+            )
             self.readers.append(await self.consumer.start())
         for tail in self.service.tails:
             topics = [event.topic() for event in tail.topics or EVENTS]
-            self.readers.append(
-                await self.system.bus.tail(topics, self.now() - tail.since, self._receiver(tail))
-            )
+            since = BEFORE_ALL if tail.since is None else self.now() - tail.since
+            self.readers.append(await self.system.bus.tail(topics, since, self._receiver(tail)))
         self._works = [asyncio.create_task(self._keep_at(work)) for work in self.service.works]
 
     def _receiver(self, tail: Tail) -> Callable[[Sequence[Raw]], Awaitable[None]]:
         async def receive(batch: Sequence[Raw]) -> None:
-            events = []
-            for raw in batch:
-                try:
-                    events.append(event_of(raw, self.system.publishers))
-                except Refusal as unreadable:
-                    log.warning("tail_skipped_unreadable", topic=raw.topic, reason=unreadable.slug())
-            if events:
+            if events := readable(batch, self.system.publishers):
                 await tail.receive(events, self)
 
         return receive
@@ -176,8 +172,6 @@ class Running:
         await asyncio.gather(*self._works, return_exceptions=True)
         for reader in self.readers:
             await reader.stop()
-        if self.consumer:
-            await self.consumer.stop()
         await self.documents.stop()
         await self.relay.stop()
         await self.store.close()
@@ -199,8 +193,8 @@ class System:
     def __getitem__(self, state: type[S]) -> Collection[S]:
         return self._owner[state][state]
 
-    def own(self, service: str, kind: Any) -> Any:
-        return self.running[service].hand(kind)
+    def own(self, service: str, kind: type[T]) -> T:
+        return cast(T, self.running[service].hand(kind))
 
     async def start(self) -> None:
         await self.bus.open(topic_specs())
@@ -208,11 +202,34 @@ class System:
             await running.start()
         for running in self.running.values():
             await running.read()
+        await self._hear_of_accounts()
+
+    async def _hear_of_accounts(self) -> None:
+        """Every process knows every account: from the compacted topic, read from its start."""
+
+        async def receive(batch: Sequence[Raw]) -> None:
+            await self.access.accounts.receive(readable(batch, self.publishers))
+
+        topics = [event.topic() for event in AccountsKnown.TOPICS]
+        self._accounts_heard = await self.bus.tail(topics, BEFORE_ALL, receive)
+        self.access.accounts.follow(lambda: self._accounts_heard.heard)
 
     async def stop(self) -> None:
+        await self._accounts_heard.stop()
         for running in reversed(self.running.values()):
             await running.stop()
         await self.bus.close()
+
+
+def readable(batch: Sequence[Raw], publishers: Mapping[str, str]) -> list[Event]:
+    """The events in a batch that is read as a tail; what cannot be read is the consumers' to bury, here only noted."""
+    events = []
+    for raw in batch:
+        try:
+            events.append(event_of(raw, publishers))
+        except Refusal as unreadable:
+            log.warning("tail_skipped_unreadable", topic=raw.topic, reason=unreadable.slug())
+    return events
 
 
 def topic_specs() -> list[TopicSpec]:
