@@ -24,6 +24,8 @@ from services.chassis.clock import Clock
 from services.chassis.errors import Forbidden, NotFound, Refusal, Unavailable
 from services.chassis.ids import centre_of
 from services.chassis.keys import Keys
+from services.chassis.passwords import Passwords
+from services.chassis.ratelimit import RateLimit
 from services.chassis.settings import Settings
 from services.contracts.events import AccountChanged, MemberChanged
 from services.contracts.words import Event
@@ -359,6 +361,12 @@ class Access:
         self.passes = Passes(self.keys.passes)
         self.tokens = Tokens(self.keys.signing, clock, timedelta(hours=settings.token_hours), self.passes)
         self.accounts = AccountsKnown(clock)
+        self.passwords = Passwords()
+        self._limits: dict[str, RateLimit] = {}
+
+    def limit(self, name: str, most: int, per: timedelta) -> RateLimit:
+        """The rate limit of that name; the first call says how much it lets through."""
+        return self._limits.setdefault(name, RateLimit(name, most, per))
 
     async def enter(self, request: Request, roles: frozenset[str]) -> Actor:
         """Who calls, if he is one of `roles` and what the path names is his to touch."""

@@ -40,7 +40,7 @@ from services.chassis.problems import (
 )
 from services.chassis.settings import Settings
 
-__all__ = ["Now", "OnceKey", "Router", "System", "create_app", "of", "own", "problems"]
+__all__ = ["Now", "OnceKey", "Router", "System", "TheAccess", "create_app", "of", "own", "problems"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -94,6 +94,11 @@ async def _now(request: Request) -> datetime:
 
 
 @_given
+async def _access(request: Request) -> Access:
+    return cast(Access, request.app.state.system.access)
+
+
+@_given
 async def _once(request: Request) -> Once | None:
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -108,6 +113,8 @@ async def _once(request: Request) -> Once | None:
 
 _once.takes_key = True  # type: ignore[attr-defined]
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+TheAccess = Annotated[Access, Depends(_access)]
+"""Tokens, passes, passwords and rate limits, for the routes that hand them out."""
 Now = Annotated[datetime, Depends(_now)]
 """The moment of this command, read once."""
 OnceKey = Annotated[Once | None, Depends(_once)]
