@@ -13,7 +13,6 @@ import contextlib
 import heapq
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
@@ -21,6 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 import structlog
 from pydantic import TypeAdapter
 
+from services.chassis import metrics
 from services.chassis.clock import Clock
 from services.chassis.deciding import Broken, Command, Held, KeyReused, Kind, Round, Rule, decide, nothing_due
 from services.chassis.errors import Unavailable
@@ -36,7 +36,6 @@ S = TypeVar("S")
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 
-MAILBOX_AT_MOST = 1_000
 IDLE_SECONDS = 600
 UNKNOWN_SECONDS = 2.0
 """How long a caller waits for the truth about a write whose reply was lost."""
@@ -110,14 +109,17 @@ class Documents:
         store: Store,
         clock: Clock,
         woken: Callable[[], None] = lambda: None,
+        mailbox: int = 1_000,
     ) -> None:
-        """`facts` by class name; `woken` is called after something owed to the world became durable."""
+        """`facts` by class name; `woken` is called after something owed to the world became durable; `mailbox` is how
+        many commands may wait for one document."""
         self._service = service
         self._kinds = kinds
         self._facts = facts
         self._store = store
         self._clock = clock
         self._woken = woken
+        self._mailbox = mailbox
         self._names = {state: state.__name__.lower() for state in kinds}
         self._by_name = {self._names[state]: (kind, TypeAdapter[Any](state)) for state, kind in kinds.items()}
         self._held: dict[DocumentKey, Held] = {}
@@ -129,7 +131,10 @@ class Documents:
         self._tasks: list[asyncio.Task[None]] = []
         self._settling: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self.group_sizes: deque[int] = deque(maxlen=1_000)
+        self._groups = metrics.commit_group.labels(service)
+        self._conflicts = metrics.conflicts.labels(service)
+        metrics.mailbox_depth.labels(service).set_function(lambda: self.waiting)
+        metrics.documents_held.labels(service).set_function(lambda: self.in_memory)
 
     # ------------------------------------------------------------------------------------- what callers use
 
@@ -144,7 +149,7 @@ class Documents:
     async def submit(self, state: type, id: str, *, now: datetime, **what: Any) -> Any:
         """Put a command (the fields of `Command`) into the mailbox of a document and wait for its answer."""
         held = self._hold((self._names[state], id))
-        if len(held.waiting) >= MAILBOX_AT_MOST:
+        if len(held.waiting) >= self._mailbox:
             raise MailboxFull(retry_after=1)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         held.waiting.append(Command(answer, now, trace=traceparent.get(), **what))
@@ -281,7 +286,7 @@ class Documents:
 
     async def _commit(self, rounds: list[Round]) -> None:
         group = [round.write for round in rounds if round.write]
-        self.group_sizes.append(len(group))
+        self._groups.observe(len(group))
         reach("store:before-write")
         try:
             outcomes = await self._store.commit(group)
@@ -295,6 +300,7 @@ class Documents:
         for round, outcome in zip(rounds, outcomes, strict=True):
             match outcome:
                 case Written.CONFLICT:
+                    self._conflicts.inc()
                     self._again(round)
                 case Written.FULL:
                     self._give_up(round, StorageFull(retry_after=30))

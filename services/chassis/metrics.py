@@ -24,6 +24,20 @@ rate_limited: Final = Counter(
 openings: Final = Counter(
     "caunoi_sealed_openings_total", "Openings of what belongs to a person, by service", ("service",), registry=registry
 )
+commit_group: Final = Histogram(
+    "caunoi_commit_group_documents",
+    "Documents written by one commit",
+    ("service",),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    registry=registry,
+)
+mailbox_depth: Final = Gauge(
+    "caunoi_mailbox_commands", "Commands waiting for their document", ("service",), registry=registry
+)
+documents_held: Final = Gauge("caunoi_documents_held", "Documents in memory", ("service",), registry=registry)
+conflicts: Final = Counter(
+    "caunoi_version_conflicts_total", "Writes that came after another process's", ("service",), registry=registry
+)
 loop_lag: Final = Gauge(
     "caunoi_event_loop_lag_seconds", "How late the event loop woke up, worst of the last 10 s", registry=registry
 )

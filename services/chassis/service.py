@@ -84,7 +84,15 @@ class Running:
         projector = Projector(service.views, {state: state.__name__.lower() for state in service.keeps}, facts)
         self.store = backend.store(service.name, projector)
         self.relay = Relay(service.name, self.store, system.bus, clock=system.clock)
-        self.documents = Documents(service.name, service.keeps, facts, self.store, system.clock, self.relay.wake)
+        self.documents = Documents(
+            service.name,
+            service.keeps,
+            facts,
+            self.store,
+            system.clock,
+            self.relay.wake,
+            system.settings.mailbox_limit,
+        )
         self.views = Views(self.store, projector)
         self.sealer = Sealer(self.store, system.access.keys)
         self.consumer: Consumer | None = None

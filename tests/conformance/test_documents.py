@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from services.chassis import documents as heart
 from services.chassis.documents import Broken, Documents, KeyReused, MailboxFull, OutcomeUnknown, StorageFull, the
 from services.chassis.errors import Unavailable
 from services.chassis.once import Once
@@ -41,7 +40,7 @@ class Hands:
 
 @asynccontextmanager
 async def beating(store: Store, clock: Callable[[], datetime] | None = None) -> AsyncIterator[Documents]:
-    documents = Documents("tests", {Tally: KIND}, FACTS, store, clock or Hands())
+    documents = Documents("tests", {Tally: KIND}, FACTS, store, clock or Hands(), mailbox=300)
     await documents.start()
     try:
         yield documents
@@ -195,10 +194,10 @@ def test_a_bug_in_one_rule_is_its_own_and_its_neighbours_are_decided(opened: Ope
 def test_a_mailbox_is_bounded(opened: Opener) -> None:
     async def story() -> None:
         async with heart_on(opened) as documents:
-            commands = [add(documents) for _ in range(heart.MAILBOX_AT_MOST + 5)]
+            commands = [add(documents) for _ in range(305)]
             answers = await asyncio.gather(*commands, return_exceptions=True)
             assert sum(isinstance(answer, MailboxFull) for answer in answers) == 5
-            assert await total(documents) == heart.MAILBOX_AT_MOST
+            assert await total(documents) == 300
 
     run(story())
 

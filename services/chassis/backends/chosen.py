@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from services.chassis.backends.sqlite_bus import SqliteBus
@@ -23,6 +24,8 @@ class Backend:
         match settings.backend:
             case "embedded":
                 return cls(
-                    store=lambda name, projector: SqliteStore(settings.data / f"{name}.sqlite", projector),
+                    store=lambda name, projector: SqliteStore(
+                        settings.data / f"{name}.sqlite", projector, timedelta(days=settings.retention_days)
+                    ),
                     bus=lambda: SqliteBus(settings.data / "bus.sqlite"),
                 )

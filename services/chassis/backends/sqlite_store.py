@@ -13,6 +13,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from services.chassis.backends.sqlite import Database, DiskFull
+from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
 from services.chassis.views import Folded, Projector, View
@@ -48,12 +49,15 @@ class SqliteStore:
 
     promises = StorePromises(exclusive=True, journal_in_commit=True, atomic_group=True)
 
-    def __init__(self, path: Path, projector: Projector, keep: timedelta = timedelta(days=400)) -> None:
+    def __init__(
+        self, path: Path, projector: Projector, keep: timedelta = timedelta(days=400), clock: Clock = system_clock
+    ) -> None:
         self._db = Database(path, [_TABLES])
         self._keys = Database(path.with_suffix(".keys.sqlite"), [_KEYS])
         self._projector = projector
         self._views = {view.name: _ViewTable(view) for view in projector.views}
         self._keep = keep
+        self._clock = clock
         self._owed_at: dict[str, int] = {}
         self._published = 0
         self._position_written = 0
@@ -69,7 +73,7 @@ class SqliteStore:
         for table in self._views.values():
             for statement in table.schema:
                 at.execute(statement)
-        oldest = _micros(datetime.now(UTC) - self._keep)
+        oldest = _micros(self._clock() - self._keep)
         at.execute("DELETE FROM journal WHERE time < ? AND n <= ?", (oldest, self._published))
 
     async def close(self) -> None:
