@@ -315,6 +315,8 @@ class Consumer:
         while item.left:
             await self._store_well.wait()
             async with self._slots:
+                if not self._store_well.is_set():
+                    continue  # it went away while this one waited for its turn
                 failure = await self._try_handlers(item)
             if failure is None:
                 break
@@ -388,7 +390,8 @@ class Consumer:
                 raise
             return _Failure("bug", "CancelledError")  # a driver's way of reporting a lost connection
         except Exception as bug:
-            log.warning("handler_failed", group=self._group, topic=topic, offset=item.raw.offset, exc_info=bug)
+            if item.missing_since is None:  # the first time; the tries after it are in a metric
+                log.warning("handler_failed", group=self._group, topic=topic, offset=item.raw.offset, exc_info=bug)
             return _Failure("bug", type(bug).__name__)
         return None
 
