@@ -1,7 +1,7 @@
 """A dated session of a course: its places, its waiting list, who came, who passed and what that is worth. Pure.
 
-A place that is given back goes to the first who waits, by itself. Who passes the practical check gets the course's skill
-with an expiry; what was granted is never taken back.
+A place that is given back goes to the first who waits, by itself. Who passes the practical check gets the skill of the
+course, with an expiry; what was granted is never taken back.
 """
 
 from collections.abc import Sequence

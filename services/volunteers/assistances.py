@@ -1,7 +1,7 @@
 """Help for one citizen in the hall: asked for by a ticket, taken by a helper, finished with what came of it.
 
-What the helpers did is counted as they say it; what the completed case closes over their heads is `not_recorded` and may
-be corrected that day. Pure: no clock, no I/O.
+What the helpers did is counted as they say it; what the completed case closes over their heads is `not_recorded` and
+may be corrected that day. Pure: no clock, no I/O.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from services.contracts.events import (
     OfferAccepted,
     TicketIssued,
 )
-from services.contracts.words import AssistanceResult, CancelledBy, Fact, Language, MemberRef
+from services.contracts.words import AssistanceResult, CancelledBy, Fact, MemberRef
 from services.volunteers.tickets import FRESH, Standing, Ticket, TicketEvent, TicketKnown, TicketMoved, heard
 
 
@@ -120,6 +120,18 @@ class Assistance:
     def open_to_record(self) -> bool:
         """Nobody has said yet what came of it."""
         return self.stage in WAITING or (self.stage is HelpStage.FINISHED and self.result is NOT_RECORDED)
+
+    @property
+    def known(self) -> TicketKnown | None:
+        """What it heard of its ticket, for the ride of the same one."""
+        if self.ticket.code is None:
+            return None
+        return TicketKnown(
+            code=self.ticket.code,
+            sequence=self.ticket.known,
+            contact_ref=self.ticket.contact_ref,
+            language=self.ticket.language,
+        )
 
 
 # ------------------------------------------------------------------------------------------ who asks

@@ -3,9 +3,10 @@
 One open check-in at a time; a forgotten one closes itself at local midnight. His name comes in `Sealed`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from services.chassis.clock import local_day, local_midnight_after
 from services.chassis.errors import NotFound, Refused
@@ -58,7 +59,17 @@ class MemberDescribed(Fact):
     team: Code
 
 
+class DutyCredited(Fact):
+    """Minutes on the floor, on the local day of the check-in: a forgotten one ends when that day is over."""
+
+    centre: CentreRef
+    day: date
+    minutes: Minutes
+
+
 class MinutesCredited(Fact):
+    """Minutes of a ride."""
+
     centre: CentreRef
     ride_id: RideRef
     day: date
@@ -132,11 +143,12 @@ def enrol(member: Member, profile: Profile, *, now: datetime) -> Sequence[Fact]:
     return _describe(member, profile)
 
 
-def describe(member: Member, profile: Profile, *, now: datetime) -> Sequence[Fact]:
-    """Described anew by the coordinator. Who is put at rest leaves the floor."""
+def amend(member: Member, changes: Mapping[str, Any], *, now: datetime) -> Sequence[Fact]:
+    """Some fields of his `Profile` anew. Who is put at rest leaves the floor."""
+    profile = replace(member.profile(), **changes)
     facts = _describe(member, profile)
     if not profile.active and member.check_in:
-        facts.append(_checked_out(member, member.check_in, now))
+        facts += _leave(member, member.check_in, now)
     return facts
 
 
@@ -185,7 +197,7 @@ def check_in(member: Member, centre: CentreRef, *, now: datetime) -> Sequence[Fa
     if member.check_in and member.check_in.centre == centre:
         raise AlreadyCheckedIn
     arrived = VolunteerCheckedIn(centre=centre, member=member.id)
-    return [_checked_out(member, member.check_in, now), arrived] if member.check_in else [arrived]
+    return [*_leave(member, member.check_in, now), arrived] if member.check_in else [arrived]
 
 
 def check_out(member: Member, centre: CentreRef, *, now: datetime) -> Sequence[Fact]:
@@ -193,7 +205,7 @@ def check_out(member: Member, centre: CentreRef, *, now: datetime) -> Sequence[F
     member.profile()
     if member.check_in is None or member.check_in.centre != centre:
         raise NotCheckedIn
-    return [_checked_out(member, member.check_in, now)]
+    return _leave(member, member.check_in, now)
 
 
 def due(member: Member) -> datetime | None:
@@ -204,13 +216,17 @@ def due(member: Member) -> datetime | None:
 def when_due(member: Member, *, now: datetime) -> Sequence[Fact]:
     if member.check_in is None:
         return []
-    left = _checked_out(member, member.check_in, local_midnight_after(local_day(member.check_in.at)))
-    return [left.model_copy(update={"minutes": min(left.minutes, FORGOTTEN_AT_MOST)})]
+    midnight = local_midnight_after(local_day(member.check_in.at))
+    return _leave(member, member.check_in, midnight, at_most=FORGOTTEN_AT_MOST)
 
 
-def _checked_out(member: Member, since: CheckIn, now: datetime) -> VolunteerCheckedOut:
-    minutes = max(0, round((now - since.at).total_seconds() / 60))
-    return VolunteerCheckedOut(centre=since.centre, member=member.id, minutes=minutes)
+def _leave(member: Member, since: CheckIn, until: datetime, at_most: int | None = None) -> list[Fact]:
+    minutes = max(0, round((until - since.at).total_seconds() / 60))
+    counted = minutes if at_most is None else min(minutes, at_most)
+    return [
+        VolunteerCheckedOut(centre=since.centre, member=member.id, minutes=counted),
+        DutyCredited(centre=since.centre, day=local_day(since.at), minutes=counted),
+    ]
 
 
 # ------------------------------------------------------------------------------------------ what he did

@@ -179,21 +179,26 @@ def hear(ride: Ride, event: TicketEvent, *, now: datetime) -> Sequence[Fact]:
 # ------------------------------------------------------------------------------------------ what the citizen says
 
 
-def ask(ride: Ride, destination: Sealed | None, hamlet: Code | None, seats: int, *, now: datetime) -> Sequence[Fact]:
-    """Ask for it, or say where to. A ride that somebody cancelled can be asked for again while the ticket allows."""
-    check_can_ask(ride, now)
-    asked = RideAskedFor(destination=destination, hamlet=hamlet, seats=seats)
-    facts = _and_what_follows(ride, [asked], now)
-    if not any(isinstance(fact, RidePlanned) for fact in facts):
-        facts.insert(1, _planned(_after(ride, [asked], now)))
-    return facts
+def ask(
+    ride: Ride,
+    destination: Sealed | None,
+    hamlet: Code | None,
+    seats: int,
+    known: TicketKnown | None = None,
+    *,
+    now: datetime,
+) -> Sequence[Fact]:
+    """Ask for it, or say where to. A ride that somebody cancelled can be asked for again while the ticket allows.
 
-
-def check_can_ask(ride: Ride, now: datetime) -> None:
-    """Raises what `ask` would raise; asked first, so that nothing is sealed for nobody."""
+    `known` is what this service heard of the ticket elsewhere, when the ride itself heard nothing yet.
+    """
     ride.ticket.check_open(now, (Standing.LIVE, Standing.COMPLETED))
     if ride.stage not in (RideStage.BLANK, RideStage.PLANNED, RideStage.CANCELLED):
         raise RideStateForbids(ride.stage)
+    asked: list[Fact] = [RideAskedFor(destination=destination, hamlet=hamlet, seats=seats)]
+    if known and ride.ticket.code is None:
+        asked.append(known)
+    return _and_what_follows(ride, [*asked, _planned(_after(ride, asked, now))], now)
 
 
 def cancel(ride: Ride, by: CancelledBy, driver: MemberRef | None = None, *, now: datetime) -> Sequence[Fact]:
@@ -337,7 +342,8 @@ def _planned(ride: Ride) -> RidePlanned:
 
 
 def _requested(ride: Ride) -> RideHomeRequested:
-    assert ride.hamlet and ride.ticket.code
+    assert ride.hamlet
+    assert ride.ticket.code
     return RideHomeRequested(
         centre=ride.centre,
         ride_id=ride.id,

@@ -1,7 +1,7 @@
 """The duties of one centre in one week: who stands there on which day. Pure.
 
-A day has a minimum and a maximum of members (2 and 3 unless the centre says otherwise). One more than the maximum is put
-on only by an explicit `override`; fewer than the minimum is shown, not refused: a duty has to begin with somebody.
+A day has a minimum and a maximum of members (2 and 3 unless the centre says otherwise). One more than the maximum is
+put on only by an explicit `override`; fewer than the minimum is shown, not refused: a duty begins with somebody.
 """
 
 from collections.abc import Sequence

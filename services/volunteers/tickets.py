@@ -5,10 +5,11 @@ is newer. An older one changes nothing, and an end that arrives first is remembe
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from services.chassis.errors import Refused
+from services.chassis.clock import local_day
+from services.chassis.errors import NotFound, Refused
 from services.contracts.events import (
     CaseCompleted,
     CompletionUndone,
@@ -31,6 +32,11 @@ class Standing(StrEnum):
     COMPLETED = "completed"
     ENDED = "ended"
     """Cancelled, not answered, or closed with the day."""
+
+
+class UnknownTicket(NotFound):
+    en = "There is no such ticket today."
+    vi = "Hôm nay không có số thứ tự này."
 
 
 class TicketKnown(Fact):
@@ -80,6 +86,23 @@ class Ticket:
         """Raises `TicketHasEnded` unless something can still be asked for with it."""
         if self.standing not in (Standing.UNHEARD, *standings) or not self.fresh(now):
             raise TicketHasEnded
+
+
+def day_of(reference: str) -> date | None:
+    """The day of a ticket, ride or assistance, read off its reference."""
+    try:
+        return date.fromisoformat(reference[6:14])
+    except ValueError:
+        return None
+
+
+def check_of_today(ticket_id: str, now: datetime) -> None:
+    """Nothing is asked for with a ticket of another day; after midnight, of the day before still."""
+    day, today = day_of(ticket_id), local_day(now)
+    if day is None or day > today:
+        raise UnknownTicket
+    if day < local_day(now - FRESH):
+        raise TicketHasEnded
 
 
 TicketEndOrReturn = TicketReinstated | CompletionUndone | TicketCancelled | TicketNoShow

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+
 from services.chassis.errors import Refusal
 from services.contracts.events import SkillGranted
 from services.contracts.words import Fact

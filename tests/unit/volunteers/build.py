@@ -106,7 +106,7 @@ def accepted(
 
 
 @cache
-def _adapter(state: type[Any]) -> TypeAdapter[Any]:
+def _adapter(state: Any) -> TypeAdapter[Any]:
     return TypeAdapter(state)
 
 
@@ -117,7 +117,8 @@ class Document(Generic[S]):
         self.state = blank
         self.said: list[Fact] = []
         self._evolve = evolve
-        self._adapter: TypeAdapter[S] = _adapter(type(blank))
+        kind: Any = type(blank)
+        self._adapter: TypeAdapter[S] = _adapter(kind)
         self._again = self._adapter.validate_json(self._adapter.dump_json(blank))
 
     def do(self, rule: Callable[..., Sequence[Fact]], *given: Any, at: datetime = NOON, **named: Any) -> list[Fact]:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from services.contracts.events import AssistanceCancelled, AssistanceFinished, AssistanceTaken
 from services.contracts.words import AssistanceResult, CancelledBy, CaseOutcome, JobKind
 from services.volunteers import assistances
@@ -17,7 +18,6 @@ from services.volunteers.assistances import (
     UnknownAssistance,
 )
 from services.volunteers.tickets import TicketHasEnded
-
 from tests.unit.volunteers.build import (
     AN,
     BINH,

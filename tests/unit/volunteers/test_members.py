@@ -1,11 +1,11 @@
 """Members: who they are, where they are checked in, what is credited, and the duties of a week."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+
 from services.contracts.events import MemberChanged, RideCompleted, Skill, SkillGranted, VolunteerCheckedOut
-from services.contracts.words import Vehicle
+from services.contracts.words import Event, Vehicle
 from services.volunteers import members, roster
 from services.volunteers.members import (
     AlreadyCheckedIn,
@@ -17,7 +17,6 @@ from services.volunteers.members import (
     UnknownMember,
 )
 from services.volunteers.roster import DayHasPassed, DayIsFull, NotOnDuty, OnDutyAlready, Roster
-
 from tests.unit.volunteers.build import AN, CENTRE, NAME, NOON, RIDE, TICKET, Document, heard, minute, names
 
 PROFILE = Profile(name=NAME, team="to-cong-nghe-so", vehicle=Vehicle.MOTORBIKE, spare_helmet=True, hamlet="khu-vuc-5")
@@ -54,7 +53,7 @@ def test_a_skill_from_a_course_reaches_the_member() -> None:
 @pytest.mark.parametrize("known", [None, date(2027, 11, 24), date(2028, 1, 1)])
 def test_an_expiry_is_never_shortened(known: date | None) -> None:
     member = an()
-    member.do(members.describe, replace(PROFILE, skills=(Skill(skill="digital-key", expires=known),)))
+    member.do(members.amend, {"skills": (Skill(skill="digital-key", expires=known),)})
     assert member.do(members.grant, granted("digital-key", date(2027, 11, 24))) == []
 
 
@@ -73,7 +72,7 @@ def test_a_check_in_elsewhere_moves_him() -> None:
     member = an()
     member.do(members.check_in, CENTRE)
     moved = member.do(members.check_in, "31510", at=minute(30))
-    assert [(type(fact).__name__, fact.centre) for fact in moved if hasattr(fact, "centre")] == [
+    assert [(type(fact).__name__, fact.centre) for fact in moved if isinstance(fact, Event)] == [
         ("VolunteerCheckedOut", CENTRE),
         ("VolunteerCheckedIn", "31510"),
     ]
@@ -112,7 +111,7 @@ def test_a_check_in_shortly_before_midnight_is_worth_what_it_was() -> None:
 def test_who_is_put_at_rest_leaves_the_floor_and_stays_away() -> None:
     member = an()
     member.do(members.check_in, CENTRE)
-    assert names(member.do(members.describe, replace(PROFILE, active=False))) == [
+    assert names(member.do(members.amend, {"active": False})) == [
         "MemberChanged",
         "VolunteerCheckedOut",
     ]

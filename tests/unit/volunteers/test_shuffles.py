@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from services.contracts.events import AssistanceRequested, RideHomeRequested
 from services.contracts.words import CaseOutcome, Event, JobKind
 from services.volunteers import assistances, rides
 from services.volunteers.assistances import Assistance
 from services.volunteers.rides import Ride
 from services.volunteers.tickets import TicketEvent
-
 from tests.unit.volunteers.build import (
     AN,
     DESTINATION,
