@@ -11,32 +11,29 @@ from importlinter.domain.helpers import module_expressions_to_modules
 
 
 class Only(Contract):
-    """`modules` import nothing directly but `allowed` and what is below it, their `own_package` if so, and pure parts of
-    the standard library."""
+    """`modules` import nothing directly but each other, `allowed` and what is below it, and pure parts of the standard
+    library."""
 
     type_name = "only"
 
     modules = fields.ListField(subfield=fields.ModuleExpressionField())
     allowed = fields.ListField(subfield=fields.StringField())
-    own_package = fields.BooleanField(required=False, default=False)
 
     # These parts of the standard library do I/O: a rule or a contract has no use for them.
     impure = frozenset({"asyncio", "http", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading"})
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        modules = {module.name for module in module_expressions_to_modules(graph, self.modules)}
         broken = [
-            (importer.name, imported)
-            for importer in sorted(module_expressions_to_modules(graph, self.modules), key=lambda found: found.name)
-            for imported in sorted(graph.find_modules_directly_imported_by(importer.name))
-            if not self._may(importer.name, imported)
+            (importer, imported)
+            for importer in sorted(modules)
+            for imported in sorted(graph.find_modules_directly_imported_by(importer))
+            if imported not in modules and not self._may(imported)
         ]
         return ContractCheck(kept=not broken, metadata={"broken": broken})
 
-    def _may(self, importer: str, imported: str) -> bool:
-        allowed = list(self.allowed)
-        if self.own_package:
-            allowed.append(importer.rpartition(".")[0])
-        if any(imported == name or imported.startswith(f"{name}.") for name in allowed):
+    def _may(self, imported: str) -> bool:
+        if any(imported == name or imported.startswith(f"{name}.") for name in self.allowed):
             return True
         root = imported.partition(".")[0]
         return root in sys.stdlib_module_names and root not in self.impure

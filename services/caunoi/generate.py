@@ -1,4 +1,4 @@
-"""What is computed from the code and committed: JSON Schemas, AsyncAPI, OpenAPI, and the README's map of events.
+"""What is computed from the code and committed: JSON Schemas, AsyncAPI, OpenAPI, and two tables of the README.
 
 `python -m services.caunoi.generate` writes it, `--check` says what is not in step. The golden examples are not among
 it: they are kept for ever, and the code is measured by them.
@@ -15,14 +15,15 @@ from typing import Any
 from services.caunoi.eventmap import as_markdown, event_map
 from services.caunoi.services import SERVICES
 from services.chassis.ports import TopicSpec
+from services.chassis.process import application
 from services.chassis.service import Service, topic_specs
+from services.chassis.settings import PREFIX, Settings
 from services.contracts.events import EVENTS
 from services.contracts.words import Event
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = Path("services/contracts")
 SCHEMAS, EXAMPLES = CONTRACTS / "schemas", CONTRACTS / "examples"
-MAP_STARTS, MAP_ENDS = "<!-- events:start -->", "<!-- events:end -->"
 
 _ATTRIBUTES = {
     "ce_specversion": {"const": "1.0"},
@@ -91,13 +92,8 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
 
 def openapi(services: Sequence[Service]) -> dict[str, Any]:
     """OpenAPI of all services in one process."""
-    from services.chassis.service import System
-    from services.chassis.settings import Settings
-    from services.chassis.web import create_app
-
     with tempfile.TemporaryDirectory() as directory:
-        system = System(services, Settings(data=Path(directory)))
-        return create_app(system, [router for service in services for router in service.serves]).openapi()
+        return application(services, Settings(data=Path(directory))).openapi()
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -106,15 +102,26 @@ def generated() -> Iterator[tuple[Path, str]]:
         yield SCHEMAS / f"{event.topic()}.json", _json(schema_of(event))
     yield CONTRACTS / "asyncapi.json", _json(asyncapi(SERVICES))
     yield CONTRACTS / "openapi.json", _json(openapi(SERVICES))
-    yield Path("README.md"), with_map((ROOT / "README.md").read_text(), as_markdown(SERVICES))
+    readme = with_region((ROOT / "README.md").read_text(), "events", as_markdown(SERVICES))
+    yield Path("README.md"), with_region(readme, "settings", settings_table())
 
 
-def with_map(readme: str, table: str) -> str:
-    """The README with its map of events replaced."""
-    before, _, rest = readme.partition(MAP_STARTS)
-    _, ends, after = rest.partition(MAP_ENDS)
-    assert ends, f"README.md has no {MAP_STARTS} ... {MAP_ENDS}"
-    return f"{before}{MAP_STARTS}\n{table}{MAP_ENDS}{after}"
+def settings_table() -> str:
+    """What can be set, for the README."""
+    lines = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "") else f"`{field.default}`"
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_region(text: str, name: str, content: str) -> str:
+    """`text` with what stands between its two marks of that name replaced."""
+    starts, ends = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    before, found, rest = text.partition(starts)
+    _, closed, after = rest.partition(ends)
+    assert found and closed, f"README.md has no {starts} ... {ends}"
+    return f"{before}{starts}\n{content}{ends}{after}"
 
 
 def out_of_step() -> list[Path]:

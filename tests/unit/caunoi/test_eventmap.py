@@ -1,7 +1,7 @@
 """The map of events: computed from the tables, complete, and nobody waits for what nobody says."""
 
 from services.caunoi.eventmap import as_markdown, event_map, told_everything
-from services.caunoi.generate import MAP_ENDS, MAP_STARTS, asyncapi, with_map
+from services.caunoi.generate import asyncapi, with_region
 from services.caunoi.services import SERVICES
 from services.chassis.service import Running, Service, Tail
 from services.contracts.events import EVENTS, QueueCalled
@@ -62,4 +62,5 @@ def test_asyncapi_has_a_channel_for_every_event_and_an_operation_for_every_effec
 
 
 def test_the_readme_keeps_what_stands_around_the_map() -> None:
-    assert with_map(f"a\n{MAP_STARTS}\nold\n{MAP_ENDS}\nb\n", "new\n") == f"a\n{MAP_STARTS}\nnew\n{MAP_ENDS}\nb\n"
+    readme = "a\n<!-- events:start -->\n{}<!-- events:end -->\nb\n"
+    assert with_region(readme.format("old\n"), "events", "new\n") == readme.format("new\n")
