@@ -46,7 +46,7 @@ clean: ## remove the environment and the caches; data/ stays
 
 # Stamps: nothing is installed again until a lock or pyproject.toml changes.
 .venv/uv.stamp:
-	@test -n "$(PYTHON)" || { echo "Cầu Nối needs Python 3.11 or newer, as python3 or by PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Cầu Nối needs Python 3.11 or newer, as python3 or by PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Cầu Nối needs Python with venv (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@command -v $(UV) >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 	@touch $@
