@@ -1,0 +1,322 @@
+"""The checker has teeth: it is silent on a faultless history and names what is wrong with each spoiled one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.faults.checker import EFFECTS, check
+from tests.faults.history import Attempt, History, Published
+from tests.faults.played import CENTRE, DISPATCH, HALL, Play, a_morning
+
+
+def found(history: History) -> set[str]:
+    return {violation.invariant for violation in check(history)}
+
+
+def changed(record: Published, **data: object) -> Published:
+    body = json.dumps({**record.data, **data}).encode()
+    return replace(record, body=body, data=json.loads(body))
+
+
+def without(history: History, spoiled: Published, *instead: Published) -> History:
+    records = [one for record in history.records for one in (instead if record is spoiled else (record,))]
+    return replace(history, records=records)
+
+
+def only(history: History, topic: str, place: int = 0) -> Published:
+    return [record for record in history.records if record.topic == topic][place]
+
+
+def test_a_faultless_morning_is_found_faultless() -> None:
+    assert check(a_morning().history()) == []
+
+
+# ---------------------------------------------------------------------------- one spoiled history an invariant
+
+
+def a_lost_effect(play: Play) -> History:
+    return without(play.history(), only(play.history(), "case-completed"))
+
+
+def an_effect_of_a_refused_command(play: Play) -> History:
+    play.send("complete", "31186-20261124-0000000003", "refused", 409)
+    play.publish("case-completed", HALL, ticket_id="31186-20261124-0000000003", outcome="accepted", counter=2)
+    return play.history()
+
+
+def a_doubled_effect(play: Play) -> History:
+    called = only(play.history(), "queue-called")
+    play.publish("queue-called", HALL, **called.data)
+    return play.history()
+
+
+def a_reordered_effect(play: Play) -> History:
+    first, second = only(play.history(), "queue-called", 0), only(play.history(), "queue-called", 1)
+    swapped = {first: replace(second, offset=first.offset), second: replace(first, offset=second.offset)}
+    return replace(play.history(), records=[swapped.get(record, record) for record in play.records])
+
+
+def a_gap(play: Play) -> History:
+    last = play.records[-2]
+    return without(play.history(), last, replace(last, sequence=last.sequence + 1))
+
+
+def an_answer_that_changed(play: Play) -> History:
+    key = play.send("issue", CENTRE, status=201, ticket_id="31186-20261124-0000000001", code="A001")
+    play.send("issue", CENTRE, status=201, key=key, ticket_id="31186-20261124-0000000002", code="A002")
+    return play.history()
+
+
+def an_answer_that_was_not_true(play: Play) -> History:
+    called = only(play.history(), "queue-called")
+    return without(play.history(), called, changed(called, code="A077"))
+
+
+def a_repeat_with_other_bytes(play: Play) -> History:
+    play.again(changed(only(play.history(), "serving-started"), way_seconds=99))
+    return play.history()
+
+
+def two_events_in_one_place(play: Play) -> History:
+    started = only(play.history(), "serving-started")
+    return replace(play.history(), records=[*play.records, replace(started, id="another", offset=99)])
+
+
+def a_number_given_twice(play: Play) -> History:
+    second = only(play.history(), "ticket-issued", 1)
+    return without(play.history(), second, changed(second, number=1))
+
+
+def a_number_never_given(play: Play) -> History:
+    last = only(play.history(), "ticket-issued", 3)
+    return without(play.history(), last, changed(last, number=9))
+
+
+def numbers_out_of_order(play: Play) -> History:
+    first, second = only(play.history(), "ticket-issued", 0), only(play.history(), "ticket-issued", 1)
+    spoiled = without(play.history(), first, changed(first, number=2))
+    return without(spoiled, second, changed(second, number=1))
+
+
+def two_tickets_at_a_counter(play: Play) -> History:
+    one, other = play.issue(), play.issue()
+    play.call(one, 5)
+    play.call(other, 5)
+    return play.history()
+
+
+def a_ticket_at_two_counters(play: Play) -> History:
+    ticket = play.issue()
+    play.call(ticket, 5)
+    play.call(ticket, 6)
+    return play.history()
+
+
+def a_life_after_the_end(play: Play) -> History:
+    play.start("31186-20261124-0000000001")
+    return play.history()
+
+
+def a_ride_with_two_drivers(play: Play) -> History:
+    ride = play.visit(ride_home=True) + "-ride"
+    play.accept(play.offer(ride, "m-an"))
+    play.accept(play.offer(ride, "m-minh"))
+    return play.history()
+
+
+def a_ride_driven_by_another(play: Play) -> History:
+    ride = play.visit(ride_home=True) + "-ride"
+    play.accept(play.offer(ride, "m-an"))
+    play.drive_home(ride, "m-minh")
+    return play.history()
+
+
+def two_acceptances_of_one_job(play: Play) -> History:
+    job = play.issue(needs_help=True) + "-help"
+    play.accept(play.offer(job, "m-an"))
+    play.accept(play.offer(job, "m-minh"))
+    return play.history()
+
+
+def a_wish_that_nobody_heard(play: Play) -> History:
+    play.issue(needs_help=True)
+    return without(play.history(), play.records[-1])
+
+
+def a_request_without_an_offer(play: Play) -> History:
+    play.visit(ride_home=True)
+    return play.history()
+
+
+def an_acceptance_that_nobody_took_over(play: Play) -> History:
+    play.accept(play.offer(play.visit(ride_home=True) + "-ride", "m-an"))
+    return without(play.history(), play.records[-1])
+
+
+def help_that_nobody_asked_for(play: Play) -> History:
+    ticket = play.issue()
+    play.publish("assistance-requested", "/volunteers/assistance/x", assistance_id=f"{ticket}-help", ticket_id=ticket)
+    play.offer(f"{ticket}-help", "m-an")
+    return play.history()
+
+
+def an_offer_out_of_nothing(play: Play) -> History:
+    play.publish("offer-made", DISPATCH, offer_id="31186-o-9999999999", job=play.issue() + "-ride", member="m-an")
+    return play.history()
+
+
+SPOILED: dict[Callable[[Play], History], str] = {
+    a_lost_effect: "nothing acknowledged is lost",
+    an_effect_of_a_refused_command: "nothing without a command",
+    a_doubled_effect: "nothing without a command",
+    a_reordered_effect: "order per key",
+    a_gap: "no gap in a source",
+    an_answer_that_changed: "one answer a key",
+    an_answer_that_was_not_true: "an answer is true",
+    a_repeat_with_other_bytes: "same id, same bytes",
+    two_events_in_one_place: "one event a place",
+    a_number_given_twice: "one ticket a number",
+    a_number_never_given: "numbers are dense",
+    numbers_out_of_order: "numbers in order",
+    two_tickets_at_a_counter: "one ticket a counter",
+    a_ticket_at_two_counters: "one counter a ticket",
+    a_life_after_the_end: "a legal life",
+    a_ride_with_two_drivers: "one driver a ride",
+    a_ride_driven_by_another: "one driver a ride",
+    two_acceptances_of_one_job: "one acceptance a job",
+    a_wish_that_nobody_heard: "nobody is forgotten",
+    a_request_without_an_offer: "nobody is forgotten",
+    an_acceptance_that_nobody_took_over: "nobody is forgotten",
+    help_that_nobody_asked_for: "nothing without a cause",
+    an_offer_out_of_nothing: "nothing without a cause",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
+def test_what_is_wrong_is_named(spoil: Callable[[Play], History]) -> None:
+    assert SPOILED[spoil] in found(spoil(a_morning()))
+
+
+def test_a_violation_shows_the_least_that_proves_it() -> None:
+    play = Play()
+    lost = play.visit()
+    spoiled = without(play.history(), only(play.history(), "case-completed"))
+    (violation,) = [one for one in check(spoiled) if one.invariant == "nothing acknowledged is lost"]
+    assert len(violation.witness) == 1
+    assert lost in str(violation)
+
+
+# ------------------------------------------------------------------------------- what nobody knows is no fault
+
+
+def test_a_command_of_unknown_fate_may_have_happened_or_not() -> None:
+    play = Play()
+    play.send("issue", CENTRE, "unknown")
+    assert check(play.history()) == []
+    play.publish("ticket-issued", HALL, ticket_id=f"{CENTRE}-20261124-0000000001", code="A001", number=1, series="A",
+                 needs_help=False, ride_home=False)  # fmt: skip
+    assert check(play.history()) == []
+
+
+def test_a_command_of_unknown_fate_happened_at_most_once() -> None:
+    play = Play()
+    play.send("call-next", CENTRE, "unknown", counter=4)
+    for ticket in (play.issue(), play.issue()):
+        play.publish("queue-called", HALL, ticket_id=ticket, counter=4, code="A001")
+    assert "nothing without a command" in found(play.history())
+
+
+def test_nobody_waits_owes_no_event() -> None:
+    play = Play()
+    play.send("call-next", CENTRE, status=204, counter=1)
+    assert check(play.history()) == []
+
+
+# ------------------------------------------------------------------------------------- histories made at random
+
+
+@st.composite
+def mornings(draw: st.DrawFn) -> Play:
+    """A faultless history of some visits, interleaved at their steps."""
+    play = Play()
+    counters = list(range(1, 5))
+    running: list[list[Callable[[], None]]] = []
+    for counter in counters[: draw(st.integers(1, 4))]:
+        steps: list[Callable[[], None]] = []
+        for _ in range(draw(st.integers(1, 3))):
+            steps += _steps_of(play, counter, draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
+        running.append(steps)
+    while running := [steps for steps in running if steps]:
+        draw(st.sampled_from(running)).pop(0)()
+    for record in draw(st.lists(st.sampled_from(play.records), max_size=4)):
+        play.again(record)
+    return play
+
+
+def _steps_of(play: Play, counter: int, ride: bool, lost_first: bool, absent: bool) -> list[Callable[[], None]]:
+    here: list[str] = []
+    steps: list[Callable[[], None]] = [
+        lambda: here.append(play.issue(ride_home=ride, lost_first=lost_first)),
+        lambda: play.call(here[0], counter),
+    ]
+    if absent:
+        return [*steps, lambda: play.no_show(here[0], counter)]
+    steps += [lambda: play.start(here[0], counter), lambda: play.complete(here[0], counter)]
+    if ride:
+        steps += [
+            lambda: play.accept(play.offer(f"{here[0]}-ride", f"m-{counter}")),
+            lambda: play.drive_home(f"{here[0]}-ride", f"m-{counter}"),
+        ]
+    return steps
+
+
+@settings(max_examples=40)
+@given(mornings())
+def test_no_faultless_history_is_blamed(play: Play) -> None:
+    assert check(play.history()) == []
+
+
+@settings(max_examples=40)
+@given(mornings(), st.data())
+def test_a_lost_event_is_always_noticed(play: Play, data: st.DataObject) -> None:
+    lost = data.draw(st.sampled_from([record for record in play.records if record.topic != "offer-void"]))
+    kept = [record for record in play.records if record.id != lost.id]
+    assert found(replace(play.history(), records=kept))
+
+
+@settings(max_examples=40)
+@given(mornings(), st.data())
+def test_a_doubled_effect_is_always_noticed(play: Play, data: st.DataObject) -> None:
+    commanded = {effect.topic for effect in EFFECTS.values()}
+    doubled = data.draw(st.sampled_from([record for record in play.records if record.topic in commanded]))
+    play.publish(doubled.topic, doubled.source, **doubled.data)
+    assert "nothing without a command" in found(play.history())
+
+
+@settings(max_examples=40)
+@given(mornings(), st.data())
+def test_two_events_of_a_topic_that_changed_places_are_always_noticed(play: Play, data: st.DataObject) -> None:
+    history = play.history()
+    first = data.draw(st.sampled_from([event for event in history.events if event.source == HALL]))
+    others = [event for event in history.events if event.source == HALL and event.topic == first.topic]
+    second = data.draw(st.sampled_from(others))
+    assume(first is not second)
+    places = {first.id: second.sequence, second.id: first.sequence}
+    moved = [replace(record, sequence=places.get(record.id, record.sequence)) for record in history.records]
+    assert "order per key" in found(replace(history, records=moved))
+
+
+@settings(max_examples=40)
+@given(mornings(), st.data())
+def test_a_refusal_that_was_none_is_always_noticed(play: Play, data: st.DataObject) -> None:
+    told = [attempt for attempt in play.attempts if attempt.outcome == "ok"]
+    spoiled = data.draw(st.sampled_from(told))
+
+    def refused(attempt: Attempt) -> Attempt:
+        return replace(attempt, outcome="refused", status=409, answer={}) if attempt is spoiled else attempt
+
+    assert found(replace(play.history(), attempts=tuple(map(refused, play.attempts))))
