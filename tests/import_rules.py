@@ -1,4 +1,4 @@
-"""A contract for import-linter that it does not bring along: what a module may import, said as a list of what is allowed.
+"""A contract that import-linter does not bring along: what a module may import, said as a list of what is allowed.
 
 A list of what is forbidden lets the next library in; a list of what is allowed does not.
 """

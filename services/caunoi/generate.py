@@ -12,10 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from services.caunoi.app import build
 from services.caunoi.eventmap import as_markdown, event_map
 from services.caunoi.services import SERVICES
 from services.chassis.ports import TopicSpec
-from services.chassis.process import application
 from services.chassis.service import Service, topic_specs
 from services.chassis.settings import PREFIX, Settings
 from services.contracts.events import EVENTS
@@ -90,10 +90,10 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
     }
 
 
-def openapi(services: Sequence[Service]) -> dict[str, Any]:
-    """OpenAPI of all services in one process."""
+def openapi() -> dict[str, Any]:
+    """OpenAPI of all four services in one process."""
     with tempfile.TemporaryDirectory() as directory:
-        return application(services, Settings(data=Path(directory))).openapi()
+        return build(Settings(data=Path(directory))).openapi()
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -101,7 +101,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     for event in EVENTS:
         yield SCHEMAS / f"{event.topic()}.json", _json(schema_of(event))
     yield CONTRACTS / "asyncapi.json", _json(asyncapi(SERVICES))
-    yield CONTRACTS / "openapi.json", _json(openapi(SERVICES))
+    yield CONTRACTS / "openapi.json", _json(openapi())
     readme = with_region((ROOT / "README.md").read_text(), "events", as_markdown(SERVICES))
     yield Path("README.md"), with_region(readme, "settings", settings_table())
 
