@@ -373,7 +373,10 @@ class Access:
         path: dict[str, str] = request.scope["path_params"]
         opened = self._pass_in_path(path)
         actor, problem = await self._signed_in(request)
-        if actor is None or actor.roles.isdisjoint(roles):
+        fits = actor is not None and not actor.roles.isdisjoint(roles)
+        if opened and actor and not actor.reaches(centre_of(opened)):
+            fits = False  # staff of one centre are citizens in another
+        if not fits:
             if "holder" in roles and (ticket := opened or await self._pass_elsewhere(request)):
                 actor = Actor(ticket, frozenset({"holder"}), frozenset({centre_of(ticket)}), None, ticket, self.passes)
             elif "anyone" in roles:
@@ -382,6 +385,7 @@ class Access:
                 raise problem or SignInNeeded
             else:
                 raise NotYourRole
+        assert actor is not None
         if self.accounts.degraded and roles <= _EVERYWHERE:
             raise Unavailable(retry_after=5)
         if "anyone" not in roles:

@@ -18,63 +18,24 @@ import structlog
 
 from services.chassis.trace import traceparent
 
-FIELDS: Final = frozenset(
-    [
-        "time",
-        "level",
-        "event",
-        "trace",
-        "service",
-        "kind",
-        "slug",
-        "status",
-        "method",
-        "route",
-        "ms",
-        "who",
-        "ref",
-        "subject",
-        "document",
-        "version",
-        "sequence",
-        "topic",
-        "group",
-        "partition",
-        "offset",
-        "count",
-        "total",
-        "lag",
-        "age",
-        "seconds",
-        "attempt",
-        "error",
-        "where",
-        "path",
-        "address",
-        "port",
-        "reason",
-        "state",
-        "backend",
-        "result",
-        "role",
-        "centre",
-        "counter",
-        "work",
-        "text",
-        "library",
-        "limit",
-        "bytes",
-        "degraded",
-        "view",
-    ]
-)
+# fmt: off
+FIELDS: Final = frozenset({
+    "time", "level", "event", "trace", "service", "kind", "slug", "status", "method", "route", "ms", "who", "ref",
+    "subject", "document", "version", "sequence", "topic", "group", "partition", "offset", "count", "total", "lag",
+    "age", "seconds", "attempt", "error", "where", "path", "address", "port", "reason", "state", "backend", "result",
+    "role", "centre", "counter", "view", "work", "text", "library", "limit", "bytes", "degraded",
+})
+# fmt: on
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "exception": 40}
 _PHONE = re.compile(r"(?<![0-9a-zA-Z])(\+?84|0)[\s.-]?\d([\s.-]?\d){7,9}(?![0-9a-zA-Z])")
 _LONGEST = 300
+_least = _LEVELS["info"]
 
 
 def start(level: str = "info", stream: TextIO | None = None) -> None:
     """From now on lines of at least `level` go to `stream` (standard error), those of libraries too."""
+    global _least
+    _least = _LEVELS[level]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -87,12 +48,18 @@ def start(level: str = "info", stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_FromLibraries()], level=max(_LEVELS[level], logging.INFO), force=True)
+    logging.basicConfig(handlers=[_FromLibraries()], level=logging.WARNING, force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         library = logging.getLogger(name)
         library.handlers.clear()
+        library.setLevel(max(_least, logging.INFO))
         # The path of a request holds passes: our own line has the route instead.
         library.propagate = name != "uvicorn.access"
+
+
+def shows(level: str) -> bool:
+    """Would a line of this level be written? Asked where making one costs more than dropping it."""
+    return _LEVELS[level] >= _least
 
 
 def traced(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

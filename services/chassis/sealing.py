@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from services.chassis.errors import Unavailable
 from services.chassis.keys import Keys
 
 _SEALED = r"^s1:[0-9a-z-]{3,80}:[A-Za-z0-9_-]{38,8192}$"
@@ -44,6 +45,11 @@ class Sealed(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(pattern=_SEALED))
+
+
+class SealingKeyWrong(Unavailable):
+    en = "Personal data cannot be opened: sealing.key is not the key it was sealed with."
+    vi = "Không mở được dữ liệu cá nhân: khóa sealing.key không phải khóa đã dùng để niêm phong."
 
 
 class KeyTable(Protocol):
@@ -122,4 +128,7 @@ class Sealer:
 
     def _unwrap(self, subject: str, wrapped: bytes) -> bytes:
         body = wrapped.removeprefix(_WRAPPED)
-        return self._wrapping.decrypt(body[:_NONCE], body[_NONCE:], subject.encode())
+        try:
+            return self._wrapping.decrypt(body[:_NONCE], body[_NONCE:], subject.encode())
+        except InvalidTag:
+            raise SealingKeyWrong(retry_after=60) from None
