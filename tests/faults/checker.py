@@ -190,7 +190,9 @@ CAUSES: Mapping[str, Callable[[History, Published], bool]] = {
     "ticket-cancelled": lambda h, e: e.data["reason"] == "day_closed",
     "case-completed": lambda h, e: e.data["outcome"] == "unfinished",
     "assistance-requested": lambda h, e: bool(
-        [one for one in _ticket(h, e, "ticket-issued") if one.data["needs_help"]] or _ticket(h, e, "help-wanted")
+        [one for one in _ticket(h, e, "ticket-issued") if one.data["needs_help"]]
+        or _ticket(h, e, "help-wanted")
+        or _commanded(h, "ask-help", e.data["ticket_id"])
     ),
     "assistance-taken": lambda h, e: (
         _accepted(h, e.data["assistance_id"], e.data["member"]) or _commanded(h, "take", e.data["assistance_id"])
@@ -210,7 +212,9 @@ CAUSES: Mapping[str, Callable[[History, Published], bool]] = {
         _accepted(h, e.data["ride_id"], e.data["member"]) or _commanded(h, "assign", e.data["ride_id"])
     ),
     "offer-made": lambda h, e: _job(h, e.data["job"]),
-    "offer-void": lambda h, e: bool(h.of("offer-made", offer_id=e.data["offer_id"])),
+    "offer-void": lambda h, e: (
+        bool(h.of("offer-made", offer_id=e.data["offer_id"])) or h.any_of(("ride-assigned",), member=e.data["member"])
+    ),
     "offer-escalated": lambda h, e: _job(h, e.data["job"]),
 }
 """Whether what must have come before an event is on the bus (or was commanded): nothing happens by itself."""
@@ -231,11 +235,10 @@ def nothing_forgotten(history: History) -> Iterator[Violation]:
 
 def _still_owed(history: History, event: Published) -> str | None:
     match event.topic:
-        case "ticket-issued" if event.data["needs_help"] and not _ticket(history, event, "assistance-requested"):
-            # An end that was heard before the wish leaves nothing to ask for.
-            return None if _ticket(history, event, *_TICKET_ENDS[:3]) else "assistance-requested"
-        case "ticket-issued" if event.data["ride_home"] and not _ticket(history, event, "ride-planned"):
-            return None if _ticket(history, event, *_TICKET_ENDS[:2]) else "ride-planned"
+        case "ticket-issued" if event.data["needs_help"] and not _ticket(history, event, *_HELP_HEARD):
+            return "assistance-requested"
+        case "ticket-issued" if event.data["ride_home"] and not _ticket(history, event, *_RIDE_HEARD):
+            return "ride-planned"
         case "ticket-cancelled" | "ticket-no-show" if not _ticket(history, event, "ticket-reinstated"):
             planned = _ticket(history, event, "ride-planned") and not _ticket(history, event, *_RIDE_GOES_ON)
             return "ride-cancelled" if planned else None
@@ -248,6 +251,9 @@ def _still_owed(history: History, event: Published) -> str | None:
     return None
 
 
+# An end that was heard before the wish leaves only the end to be said.
+_HELP_HEARD = ("assistance-requested", "assistance-cancelled", "assistance-finished")
+_RIDE_HEARD = ("ride-planned", "ride-cancelled")
 _RIDE_GOES_ON = ("ride-cancelled", "ride-picked-up")
 _ANSWERS_A_REQUEST = (
     "assistance-taken",
@@ -382,25 +388,20 @@ TICKET: Life = {
         "ticket-no-show": "absent",
         "ticket-cancelled": "ended",
     },
-    "serving": {
-        "ticket-held": "held",
-        "ticket-returned": "waiting",
-        "case-completed": "completed",
-        "ticket-cancelled": "ended",
-    },
+    "serving": {"ticket-held": "held", "ticket-returned": "waiting", "case-completed": "completed"},
     "held": {
         "queue-called": "called",
         "serving-started": "serving",
         "ticket-returned": "waiting",
-        "case-completed": "completed",
+        "ticket-no-show": "absent",
         "ticket-cancelled": "ended",
     },
-    "absent": {"ticket-reinstated": "waiting", "ticket-cancelled": "ended"},
+    "absent": {"ticket-reinstated": "waiting"},
     "completed": {"completion-undone": "serving"},
     "ended": {},
 }
 RIDE: Life = {
-    "new": {"ride-planned": "planned"},
+    "new": {"ride-planned": "planned", "ride-cancelled": "cancelled"},
     "planned": {
         "ride-planned": "planned",
         "ride-home-requested": "requested",
@@ -423,15 +424,41 @@ RIDE: Life = {
     "completed": {},
     "cancelled": {"ride-cancelled": "cancelled", "ride-planned": "planned"},
 }
+ASSISTANCE: Life = {
+    "new": {"assistance-requested": "open", "assistance-cancelled": "cancelled", "assistance-finished": "finished"},
+    "open": {
+        "assistance-taken": "taken",
+        "assistance-finished": "finished",
+        "assistance-cancelled": "cancelled",
+    },
+    "taken": {
+        "assistance-taken": "taken",
+        "assistance-finished": "finished",
+        "assistance-cancelled": "cancelled",
+    },
+    "finished": {
+        "assistance-finished": "finished",
+        "assistance-cancelled": "cancelled",
+        "assistance-requested": "open",
+    },
+    "cancelled": {
+        "assistance-cancelled": "cancelled",
+        "assistance-finished": "finished",
+        "assistance-requested": "open",
+    },
+}
 OFFER: Life = {
-    "new": {"offer-made": "open"},
+    "new": {"offer-made": "open", "offer-void": "void"},
     "open": {"offer-accepted": "accepted", "offer-void": "void"},
     "accepted": {"offer-void": "void"},
-    "void": {"offer-void": "void"},
+    "void": {"offer-void": "void", "offer-accepted": "accepted"},
 }
+"""An offer that expired is as good as before while nobody has the job; one that was never made is void when a job that
+was given by hand is taken back."""
 _LIVES: tuple[tuple[str, str, Life], ...] = (
     ("ticket", "ticket_id", TICKET),
     ("ride", "ride_id", RIDE),
+    ("assistance", "assistance_id", ASSISTANCE),
     ("offer", "offer_id", OFFER),
 )
 
@@ -501,24 +528,22 @@ def one_driver(history: History) -> Iterator[Violation]:
 
 
 def one_acceptance(history: History) -> Iterator[Violation]:
-    """A job has one accepted offer, unless the one before was given up; a volunteer has one job at a time."""
-    of_job: dict[str, Published] = {}
-    given_back: dict[str, int] = {}
+    """A job has one accepted offer, unless that one was void before the next: a dispatch is one source, in its order.
+
+    Who checks out gives his assistance back without a word about the offer.
+    """
+    accepted: dict[str, Published] = {}
     for event in history.events:
-        if event.topic == "ride-released":
-            given_back[event.data["ride_id"]] = given_back.get(event.data["ride_id"], 0) + 1
-    for event in history.events:  # a dispatch is one source: these are in its order
+        job, before = event.data.get("job", ""), accepted.get(event.data.get("job", ""))
         if event.topic == "offer-accepted":
-            job, before = event.data["job"], of_job.get(event.data["job"])
-            if before and given_back.get(job, 0) == 0:
+            left = (
+                before and job.endswith("-help") and history.of("volunteer-checked-out", member=before.data["member"])
+            )
+            if before and not left:
                 yield Violation("one acceptance a job", f"{job} was accepted twice", _shown([before, event]))
-            elif before:
-                given_back[job] -= 1
-            of_job[job] = event
-        elif event.topic == "offer-void":
-            before = of_job.get(event.data["job"])
-            if before and before.data["offer_id"] == event.data["offer_id"]:
-                del of_job[event.data["job"]]
+            accepted[job] = event
+        elif event.topic == "offer-void" and before and before.data["offer_id"] == event.data["offer_id"]:
+            del accepted[job]
 
 
 CHECKS: tuple[Check, ...] = (
