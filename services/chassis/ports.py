@@ -60,6 +60,8 @@ class Write:
     entries: tuple[Entry, ...]
     facts: tuple[Fact, ...] = ()
     """What the entries say, not yet turned into bytes: spares a store that folds views the reading."""
+    tokens: tuple[str, ...] = ()
+    """Those of the document's last writes, this one's not among them."""
 
     @property
     def key(self) -> DocumentKey:
@@ -282,7 +284,7 @@ class Bus(Protocol):
         ...
 
     async def lag(self, group: str) -> dict[Partition, int]:
-        """Records that the group has not committed past."""
+        """Records that the group has not committed past, in the topics that it reads here or ever committed."""
         ...
 
     async def health(self) -> dict[str, Any]: ...

@@ -60,7 +60,8 @@ class SqliteBus:
         self._ends: dict[str, int] = {}
         """Per topic the offset that its next record gets; only what is durable counts."""
         self._readers: dict[asyncio.Event, frozenset[str]] = {}
-        self._groups: set[str] = set()
+        self._groups: dict[str, Sequence[str]] = {}
+        """What each running group reads."""
         self._tidying: asyncio.Task[None] | None = None
 
     async def open(self, topics: Sequence[TopicSpec]) -> None:
@@ -119,7 +120,7 @@ class SqliteBus:
         self._check(topics)
         if group in self._groups:
             raise RuntimeError(f"group {group} is running already")
-        self._groups.add(group)
+        self._groups[group] = topics
         stored = self._stored(group)
         cursor = {topic: stored.get(topic, 0) for topic in topics}
 
@@ -132,7 +133,7 @@ class SqliteBus:
 
         async def finish() -> None:
             await worker.finish()
-            self._groups.discard(group)
+            self._groups.pop(group, None)
 
         return self._start_reading(f"group {group}", cursor, take, finish)
 
@@ -157,7 +158,8 @@ class SqliteBus:
         await self._db.write(lambda at: at.executemany("UPDATE position SET next=? WHERE reader=? AND topic=?", rows))
 
     async def lag(self, group: str) -> dict[Partition, int]:
-        return {(topic, 0): self._ends.get(topic, 0) - position for topic, position in self._stored(group).items()}
+        positions = dict.fromkeys(self._groups.get(group, ()), 0) | self._stored(group)
+        return {(topic, 0): self._ends.get(topic, 0) - position for topic, position in positions.items()}
 
     async def health(self) -> dict[str, Any]:
         return {**await self._db.health(), "topics": len(self._topics)}

@@ -1,0 +1,60 @@
+"""The buses that are held to the suite of `test_bus.py`, each with what it promises. Another one is another row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from services.chassis.backends.sqlite_bus import SqliteBus
+from services.chassis.clock import system_clock
+from services.chassis.ports import Bus, BusPromises, TopicSpec
+
+
+class Place(Protocol):
+    """Where a bus keeps its records: opened, closed and opened again by one test, and by its child processes."""
+
+    where: str
+    """What a child process is told to find it."""
+
+    async def open(self, topics: Sequence[TopicSpec]) -> Bus: ...
+
+    async def later(self, by: timedelta) -> None:
+        """Let that much time pass, and the bus tidy up. Only asked of a backend whose `ages` is True."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    name: str
+    promises: BusPromises
+    place: Callable[[str], Place]
+    ages: bool
+    """Whether its clock can be put forward, for retention and compaction."""
+
+
+class EmbeddedPlace:
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._passed = timedelta(0)
+        self._bus: SqliteBus | None = None
+
+    def _clock(self) -> datetime:
+        return system_clock() + self._passed
+
+    async def open(self, topics: Sequence[TopicSpec]) -> Bus:
+        self._bus = SqliteBus(Path(self.where) / "bus.sqlite", self._clock)
+        await self._bus.open(topics)
+        return self._bus
+
+    async def later(self, by: timedelta) -> None:
+        self._passed += by
+        assert self._bus
+        await self._bus.tidy()
+
+
+BACKENDS = (Backend("embedded", SqliteBus.promises, EmbeddedPlace, ages=True),)
+
+
+def backend(name: str) -> Backend:
+    return next(found for found in BACKENDS if found.name == name)
