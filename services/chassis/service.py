@@ -188,11 +188,17 @@ class Running:
 class System:
     """The services of one process on one backend."""
 
-    def __init__(self, services: Sequence[Service], settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        settings: Settings,
+        clock: Clock | None = None,
+        backend: Backend | None = None,
+    ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SteadyClock()
         self.access = Access(settings, self.clock)
-        backend = Backend.chosen(settings)
+        backend = backend or Backend.chosen(settings)
         self.bus: Bus = backend.bus()
         self.publishers = {event.topic(): service.name for service in services for event in service.publishes}
         self.running = {service.name: Running(service, self, backend) for service in services}
