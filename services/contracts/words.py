@@ -115,6 +115,8 @@ class VoidBecause(StrEnum):
     DECLINED = "declined"
     LEFT_THE_FLOOR = "left_the_floor"
     FLOOR_TOO_THIN = "floor_too_thin"
+    BUSY = "busy"
+    """Its volunteer has taken another job."""
 
 
 class EscalatedBecause(StrEnum):
