@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from services.chassis.clock import local_day
 from services.chassis.errors import NotFound, Refused
@@ -58,16 +59,18 @@ class AssistanceClosed(Refused):
     en = "This help is {state} and was not closed today as not recorded: its result stands."
     vi = "Lượt hỗ trợ này {state_vi}, không thể ghi kết quả nữa."
 
-    def __init__(self, stage: HelpStage) -> None:
-        super().__init__(state=stage.value, state_vi=_STAGES[stage])
+    @classmethod
+    def at(cls, stage: HelpStage) -> Self:
+        return cls(state=stage.value, state_vi=_STAGES[stage])
 
 
 class NotYetFinished(Refused):
     en = "This help is {state}: only what was finished can be corrected."
     vi = "Lượt hỗ trợ này {state_vi}, chỉ sửa được kết quả của lượt đã xong."
 
-    def __init__(self, stage: HelpStage) -> None:
-        super().__init__(state=stage.value, state_vi=_STAGES[stage])
+    @classmethod
+    def at(cls, stage: HelpStage) -> Self:
+        return cls(state=stage.value, state_vi=_STAGES[stage])
 
 
 class DayIsOver(Refused):
@@ -181,7 +184,7 @@ def finish(
     """What came of it, said by the helper (None: by the coordinator). Nobody had it: it is his who says so."""
     _check_known(assistance)
     if not assistance.open_to_record:
-        raise AssistanceClosed(assistance.stage)
+        raise AssistanceClosed.at(assistance.stage)
     if assistance.stage is HelpStage.FINISHED:
         return _recorded(assistance, result, helper, now)
     member = _helper(assistance, helper)
@@ -194,7 +197,7 @@ def correct(
     """Another result than was recorded, on the same local day."""
     _check_known(assistance)
     if assistance.stage is not HelpStage.FINISHED:
-        raise NotYetFinished(assistance.stage)
+        raise NotYetFinished.at(assistance.stage)
     return _recorded(assistance, result, helper, now)
 
 
@@ -202,7 +205,7 @@ def cancel(assistance: Assistance, by: CancelledBy, *, now: datetime) -> Sequenc
     """She needs no help any more."""
     _check_known(assistance)
     if assistance.stage not in WAITING:
-        raise AssistanceClosed(assistance.stage)
+        raise AssistanceClosed.at(assistance.stage)
     return [_cancelled(assistance, by)]
 
 

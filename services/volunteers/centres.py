@@ -45,6 +45,17 @@ class Centre:
         if hamlet not in self.hamlets:
             raise UnknownHamlet(hamlet=hamlet, known=", ".join(sorted(self.hamlets)) or "-")
 
+    def hamlet_in(self, destination: str) -> Code | None:
+        """The hamlet whose name is part of `destination`; the longest name where several are."""
+        spoken = f" {_spoken(destination)} "
+        named = [code for code, hamlet in self.hamlets.items() if f" {_spoken(hamlet.name)} " in spoken]
+        return max(named, key=lambda code: len(self.hamlets[code].name), default=None)
+
+
+def _spoken(text: str) -> str:
+    """Small letters and digits, one space between words."""
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in text.casefold()).split())
+
 
 def describe(centre: Centre, described: CentreDescribed, *, now: datetime) -> Sequence[Fact]:
     return [described]

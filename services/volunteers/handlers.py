@@ -59,13 +59,17 @@ async def give_skill(event: SkillGranted, members: Collection[Member], now: Now)
     await members.change(event.member, partial(member_rules.grant, event=event), now=now, because=event)
 
 
+async def keep_forgetting(running: Running) -> None:
+    while True:
+        await forget_destinations(running)
+        await asyncio.sleep(FORGET_EVERY_SECONDS)
+
+
 async def forget_destinations(running: Running) -> None:
     """A destination that was dropped (72 h after the end) loses its key too: then the journal cannot tell it either.
 
     Safe to repeat: the key goes first, and only a ride that has no destination any more is on the list.
     """
-    while True:
-        async for ride_id, _ in views.every(running.views, views.RIDES, key_to_forget=1):
-            await running.sealer.forget(ride_id)
-            await running[Ride].change(ride_id, ride_rules.forget_key, now=running.now())
-        await asyncio.sleep(FORGET_EVERY_SECONDS)
+    async for ride_id, _ in views.every(running.views, views.RIDES, key_to_forget=1):
+        await running.sealer.forget(ride_id)
+        await running[Ride].change(ride_id, ride_rules.forget_key, now=running.now())

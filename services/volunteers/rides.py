@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from services.chassis.errors import NotFound, Refused
 from services.chassis.sealing import Sealed
@@ -71,9 +72,10 @@ class RideStateForbids(Refused):
     en = "Not possible: the ride is {state}. Possible now: {allowed}."
     vi = "Không thực hiện được: chuyến xe {state_vi}. Lúc này có thể: {allowed_vi}."
 
-    def __init__(self, stage: RideStage) -> None:
+    @classmethod
+    def at(cls, stage: RideStage) -> Self:
         state_vi, allowed, allowed_vi = _STAGES[stage]
-        super().__init__(state=stage.value, allowed=allowed, state_vi=state_vi, allowed_vi=allowed_vi)
+        return cls(state=stage.value, allowed=allowed, state_vi=state_vi, allowed_vi=allowed_vi)
 
 
 class NotTheDriver(Refused):
@@ -194,7 +196,7 @@ def ask(
     """
     ride.ticket.check_open(now, (Standing.LIVE, Standing.COMPLETED))
     if ride.stage not in (RideStage.BLANK, RideStage.PLANNED, RideStage.CANCELLED):
-        raise RideStateForbids(ride.stage)
+        raise RideStateForbids.at(ride.stage)
     asked: list[Fact] = [RideAskedFor(destination=destination, hamlet=hamlet, seats=seats)]
     if known and ride.ticket.code is None:
         asked.append(known)
@@ -205,7 +207,7 @@ def cancel(ride: Ride, by: CancelledBy, driver: MemberRef | None = None, *, now:
     """By the citizen, the coordinator, or the driver (named by `driver`: only his own)."""
     _check_known(ride)
     if ride.stage not in OPEN:
-        raise RideStateForbids(ride.stage)
+        raise RideStateForbids.at(ride.stage)
     if driver:
         _check_driver(ride, driver)
     return [_cancelled(ride, by)]
@@ -234,7 +236,7 @@ def assign(ride: Ride, member: MemberRef, code_word: str, *, now: datetime) -> S
     """By hand, by the coordinator; whoever had it is freed by the dispatch."""
     _check_known(ride)
     if ride.stage not in OPEN:
-        raise RideStateForbids(ride.stage)
+        raise RideStateForbids.at(ride.stage)
     if ride.driver and ride.driver.member == member:
         raise RideAlreadyHis
     return [CodeWordGiven(word=code_word), _assigned(ride, member, by_hand=True)]
@@ -390,7 +392,7 @@ def _driver_in(ride: Ride, stage: RideStage, driver: MemberRef | None) -> Driver
     if driver:
         _check_driver(ride, driver)
     if ride.stage is not stage or ride.driver is None:
-        raise RideStateForbids(ride.stage)
+        raise RideStateForbids.at(ride.stage)
     return ride.driver
 
 

@@ -1,0 +1,486 @@
+"""HTTP for the work: rides, assistances, my jobs, and the half of the evening report that this service knows."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from datetime import date
+from functools import partial
+from typing import Annotated
+
+import structlog
+from fastapi import Query
+
+from services.chassis.access import Actor, NotYourCentre, NotYourRole, NotYourTicket, PassNotValid, may, ticket_of
+from services.chassis.clock import local_day
+from services.chassis.documents import Collection
+from services.chassis.ids import centre_of
+from services.chassis.sealing import Sealer
+from services.chassis.views import Views
+from services.chassis.web import Now, OnceKey, Router, of, own, problems
+from services.contracts.events import (
+    AssistanceCancelled,
+    AssistanceFinished,
+    AssistanceRequested,
+    RideAssigned,
+    RideCancelled,
+    RideCompleted,
+    RideHomeRequested,
+    RidePickedUp,
+    RidePlanned,
+    RideReleased,
+)
+from services.contracts.words import AssistanceRef, CancelledBy, CentreRef, Fact, JobKind, MemberRef, RideRef
+from services.volunteers import assistances as help_rules
+from services.volunteers import rides as ride_rules
+from services.volunteers import views
+from services.volunteers.assistances import (
+    AlreadyAsked,
+    Assistance,
+    AssistanceClosed,
+    DayIsOver,
+    HelpStage,
+    NotTheHelper,
+    NotYetFinished,
+    UnknownAssistance,
+)
+from services.volunteers.centres import Centre, UnknownHamlet
+from services.volunteers.codewords import choose
+from services.volunteers.members import Member, MemberInactive, UnknownMember, check_active
+from services.volunteers.rides import (
+    ELSEWHERE,
+    NotTheDriver,
+    Ride,
+    RideAlreadyHis,
+    RideStage,
+    RideStateForbids,
+    UnknownRide,
+)
+from services.volunteers.shapes import (
+    AssistanceChanged,
+    AssistanceListed,
+    AssistanceShown,
+    AssistancesPage,
+    GivenTo,
+    HelpNeeded,
+    Job,
+    Jobs,
+    Report,
+    RideChanged,
+    RideListed,
+    RideShown,
+    RidesPage,
+    RideWanted,
+    WhatCameOfIt,
+)
+from services.volunteers.tickets import TicketHasEnded, UnknownTicket, check_of_today
+
+router = Router(prefix="/volunteers", tags=["volunteers"])
+log = structlog.get_logger()
+
+Rides = Annotated[Collection[Ride], of(Ride)]
+Assistances = Annotated[Collection[Assistance], of(Assistance)]
+Members = Annotated[Collection[Member], of(Member)]
+Centres = Annotated[Collection[Centre], of(Centre)]
+OurViews = Annotated[Views, own("volunteers", Views)]
+OurSealer = Annotated[Sealer, own("volunteers", Sealer)]
+After = Annotated[str | None, Query(max_length=80, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Driver = Annotated[Actor, may("volunteer", "coordinator")]
+
+
+# ------------------------------------------------------------------------------------------------------ rides
+
+
+@router.post(
+    "/rides",
+    status_code=201,
+    responses=problems(TicketHasEnded, UnknownTicket, UnknownHamlet, RideStateForbids, PassNotValid, NotYourTicket),
+)
+async def ask_for_ride(
+    wanted: RideWanted,
+    rides: Rides,
+    assistances: Assistances,
+    centres: Centres,
+    sealer: OurSealer,
+    who: Annotated[Actor, may("holder", "kiosk", "volunteer", "staff", "coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> RideChanged:
+    """A ride home for the holder of a ticket, with or without a destination yet; said again with one, it has one."""
+    ticket = ticket_of(wanted.ticket, who)
+    check_of_today(ticket, now)
+    ride_id = f"{ticket}-ride"
+    hamlet = await _hamlet(centres, centre_of(ticket), wanted)
+    destination = await sealer.seal(ride_id, wanted.destination) if wanted.destination else None
+    known = await assistances.read(f"{ticket}-help", lambda assistance: assistance.known)
+    rule = partial(ride_rules.ask, destination=destination, hamlet=hamlet, seats=wanted.seats, known=known)
+    return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+async def _hamlet(centres: Collection[Centre], centre_id: str, wanted: RideWanted) -> str | None:
+    """The hamlet that was named, or the one that the destination names."""
+    centre = await centres.read(centre_id, deepcopy)
+    if wanted.hamlet:
+        centre.check_hamlet(wanted.hamlet)
+        return wanted.hamlet
+    return (centre.hamlet_in(wanted.destination) or ELSEWHERE) if wanted.destination else None
+
+
+@router.get("/rides/{ride_id}", responses=problems(UnknownRide))
+async def show_ride(
+    ride_id: RideRef,
+    rides: Rides,
+    members: Members,
+    sealer: OurSealer,
+    who: Annotated[Actor, may("holder", "volunteer", "staff", "coordinator")],
+) -> RideShown:
+    """What the caller may know of it: the citizen all but who he is beyond his given name, the driver where to."""
+    ride = await rides.read(ride_id, deepcopy)
+    if ride.stage is RideStage.BLANK or ride.since is None:
+        raise UnknownRide
+    driver = ride.driver.member if ride.driver else None
+    drives = driver is not None and driver == who.member
+    holds, leads = who.ticket is not None, who.is_a("coordinator")
+    return RideShown(
+        ride_id=ride_id,
+        state=ride.stage,
+        since=ride.since,
+        code=ride.ticket.code,
+        hamlet=ride.hamlet,
+        seats=ride.seats,
+        driver=driver if drives or who.is_a("staff", "coordinator") else None,
+        driver_name=await _given_name(members, sealer, driver) if holds or leads else None,
+        code_word=ride.code_word if holds or drives else None,
+        destination=await _destination(sealer, ride, who) if holds or leads or drives else None,
+    )
+
+
+async def _destination(sealer: Sealer, ride: Ride, who: Actor) -> str | None:
+    """Opened, and the opening logged: by reference, never with what was read."""
+    if ride.destination is None:
+        return None
+    # A holder's reference is her ticket; her pass is never logged.
+    log.info("destination_opened", ref=ride.id, who=who.ref)
+    return await sealer.open(ride.destination)
+
+
+async def _given_name(members: Collection[Member], sealer: Sealer, member: str | None) -> str | None:
+    """The last word of a Vietnamese name is what people call him."""
+    name = await members.read(member, lambda found: found.name) if member else None
+    plain = await sealer.open(name) if name else None
+    return plain.split()[-1] if plain else None
+
+
+@router.post("/rides/{ride_id}/pick-up", responses=problems(UnknownRide, NotTheDriver, RideStateForbids))
+async def pick_up(ride_id: RideRef, rides: Rides, who: Driver, key: OnceKey, now: Now) -> RideChanged:
+    rule = partial(ride_rules.pick_up, driver=_as_driver(who))
+    return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.post("/rides/{ride_id}/drop-off", responses=problems(UnknownRide, NotTheDriver, RideStateForbids))
+async def drop_off(ride_id: RideRef, rides: Rides, who: Driver, key: OnceKey, now: Now) -> RideChanged:
+    """She is home: the minutes since the acceptance are credited to the driver."""
+    rule = partial(ride_rules.drop_off, driver=_as_driver(who))
+    return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.post("/rides/{ride_id}/release", responses=problems(UnknownRide, NotTheDriver, RideStateForbids))
+async def release(ride_id: RideRef, rides: Rides, who: Driver, key: OnceKey, now: Now) -> RideChanged:
+    """The driver cannot: the ride is offered to others."""
+    rule = partial(ride_rules.release, driver=_as_driver(who))
+    return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.post("/rides/{ride_id}/cancel", responses=problems(UnknownRide, NotTheDriver, RideStateForbids))
+async def cancel_ride(
+    ride_id: RideRef,
+    rides: Rides,
+    who: Annotated[Actor, may("holder", "volunteer", "staff", "coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> RideChanged:
+    """Nobody is driven: said by the citizen, by the driver of this ride, or by the centre."""
+    by, driver = CancelledBy.COORDINATOR, None
+    if who.ticket:
+        by = CancelledBy.CITIZEN
+    elif not who.is_a("staff", "coordinator"):
+        by, driver = CancelledBy.VOLUNTEER, _own_member(who)
+    rule = partial(ride_rules.cancel, by=by, driver=driver)
+    return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.post(
+    "/rides/{ride_id}/assign",
+    responses=problems(UnknownRide, RideAlreadyHis, RideStateForbids, UnknownMember, MemberInactive),
+)
+async def assign_ride(
+    ride_id: RideRef,
+    given: GivenTo,
+    rides: Rides,
+    members: Members,
+    who: Annotated[Actor, may("coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> RideChanged:
+    """By hand; whoever had it is told that it is another's now."""
+    check_reach(who, given.member)
+    await members.read(given.member, check_active)
+    rule = partial(ride_rules.assign, member=given.member, code_word=choose())
+    return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.get("/centres/{centre}/rides")
+async def list_rides(
+    centre: CentreRef,
+    our: OurViews,
+    who: Annotated[Actor, may("staff", "coordinator", "city", "operator")],
+    now: Now,
+    day: Annotated[date | None, Query(description="of the tickets; today when not given")] = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> RidesPage:
+    rows = await our.find(views.RIDES, after=after, limit=limit, centre=centre, day=str(day or local_day(now)))
+    listed = [
+        RideListed(
+            ride_id=ride_id,
+            state=row.stage,
+            since=row.since,
+            code=row.code,
+            hamlet=row.hamlet,
+            seats=row.seats,
+            member=row.member,
+            minutes=row.minutes,
+        )
+        for ride_id, row in rows
+    ]
+    return RidesPage(rides=listed, next=rows[-1][0] if len(rows) == limit else None)
+
+
+def _ride_changed(facts: Sequence[Fact]) -> RideChanged:
+    """Of the facts alone, so that a repeat answers the same."""
+    changed: RideChanged | None = None
+    for fact in facts:
+        match fact:
+            case RidePlanned():
+                changed = RideChanged(
+                    ride_id=fact.ride_id, state=RideStage.PLANNED, hamlet=fact.hamlet, seats=fact.seats
+                )
+            case RideHomeRequested() | RideReleased():
+                changed = RideChanged(
+                    ride_id=fact.ride_id, state=RideStage.REQUESTED, hamlet=fact.hamlet, seats=fact.seats
+                )
+            case RideAssigned():
+                changed = RideChanged(ride_id=fact.ride_id, state=RideStage.ASSIGNED, member=fact.member)
+            case RidePickedUp():
+                changed = RideChanged(ride_id=fact.ride_id, state=RideStage.PICKED_UP, member=fact.member)
+            case RideCompleted():
+                changed = RideChanged(ride_id=fact.ride_id, state=RideStage.COMPLETED, minutes=fact.minutes)
+            case RideCancelled():
+                changed = RideChanged(ride_id=fact.ride_id, state=RideStage.CANCELLED)
+    assert changed, "a command on a ride says what became of it"
+    return changed
+
+
+# ------------------------------------------------------------------------------------------------- assistances
+
+
+@router.post(
+    "/assistances",
+    status_code=201,
+    responses=problems(TicketHasEnded, UnknownTicket, AlreadyAsked, PassNotValid, NotYourTicket),
+)
+async def ask_for_help(
+    needed: HelpNeeded,
+    assistances: Assistances,
+    who: Annotated[Actor, may("holder", "kiosk", "volunteer", "staff", "coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> AssistanceChanged:
+    """Somebody in the hall needs a helper: asked at a counter, for a ticket."""
+    ticket = ticket_of(needed.ticket, who)
+    check_of_today(ticket, now)
+    facts = await assistances.change(f"{ticket}-help", help_rules.ask, now=now, by=who.ref, once=key)
+    asked = any(isinstance(fact, AssistanceRequested) for fact in facts)
+    return AssistanceChanged(assistance_id=f"{ticket}-help", state=HelpStage.OPEN if asked else HelpStage.BLANK)
+
+
+@router.get("/assistances/{assistance_id}", responses=problems(UnknownAssistance))
+async def show_assistance(
+    assistance_id: AssistanceRef,
+    assistances: Assistances,
+    members: Members,
+    sealer: OurSealer,
+    who: Annotated[Actor, may("holder", "volunteer", "staff", "coordinator")],
+) -> AssistanceShown:
+    found = await assistances.read(assistance_id, deepcopy)
+    if found.stage is HelpStage.BLANK and found.asked is None:
+        raise UnknownAssistance
+    named = who.ticket is not None or who.is_a("coordinator")
+    return AssistanceShown(
+        assistance_id=assistance_id,
+        state=found.stage,
+        code=found.ticket.code,
+        member=None if who.ticket else found.member,
+        helper_name=await _given_name(members, sealer, found.member) if named else None,
+        result=found.result,
+    )
+
+
+@router.post(
+    "/assistances/{assistance_id}/finish",
+    responses=problems(UnknownAssistance, AssistanceClosed, NotTheHelper, DayIsOver),
+)
+async def finish_assistance(
+    assistance_id: AssistanceRef, came: WhatCameOfIt, assistances: Assistances, who: Driver, key: OnceKey, now: Now
+) -> AssistanceChanged:
+    """What came of it; also of one that the completed case closed today as not recorded."""
+    rule = partial(help_rules.finish, result=came.result, helper=_as_driver(who))
+    return _finished(await assistances.change(assistance_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.post(
+    "/assistances/{assistance_id}/correct",
+    responses=problems(UnknownAssistance, NotYetFinished, NotTheHelper, DayIsOver),
+)
+async def correct_assistance(
+    assistance_id: AssistanceRef, came: WhatCameOfIt, assistances: Assistances, who: Driver, key: OnceKey, now: Now
+) -> AssistanceChanged:
+    """Another result than was recorded, on the same day."""
+    rule = partial(help_rules.correct, result=came.result, helper=_as_driver(who))
+    return _finished(await assistances.change(assistance_id, rule, now=now, by=who.ref, once=key))
+
+
+@router.post("/assistances/{assistance_id}/cancel", responses=problems(UnknownAssistance, AssistanceClosed))
+async def cancel_assistance(
+    assistance_id: AssistanceRef,
+    assistances: Assistances,
+    who: Annotated[Actor, may("holder", "staff", "coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> AssistanceChanged:
+    """She needs no help any more."""
+    rule = partial(help_rules.cancel, by=CancelledBy.CITIZEN if who.ticket else CancelledBy.COORDINATOR)
+    (cancelled,) = await assistances.change(assistance_id, rule, now=now, by=who.ref, once=key)
+    assert isinstance(cancelled, AssistanceCancelled)
+    return AssistanceChanged(assistance_id=cancelled.assistance_id, state=HelpStage.CANCELLED)
+
+
+@router.get("/centres/{centre}/assistances")
+async def list_assistances(
+    centre: CentreRef,
+    our: OurViews,
+    who: Annotated[Actor, may("staff", "volunteer", "coordinator", "city", "operator")],
+    now: Now,
+    day: Annotated[date | None, Query(description="of the tickets; today when not given")] = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> AssistancesPage:
+    rows = await our.find(views.ASSISTANCES, after=after, limit=limit, centre=centre, day=str(day or local_day(now)))
+    listed = [
+        AssistanceListed(
+            assistance_id=assistance_id,
+            state=row.stage,
+            since=row.since,
+            code=row.code,
+            member=row.member,
+            result=row.result,
+            minutes=row.minutes,
+        )
+        for assistance_id, row in rows
+    ]
+    return AssistancesPage(assistances=listed, next=rows[-1][0] if len(rows) == limit else None)
+
+
+def _finished(facts: Sequence[Fact]) -> AssistanceChanged:
+    (finished,) = facts
+    assert isinstance(finished, AssistanceFinished)
+    return AssistanceChanged(
+        assistance_id=finished.assistance_id,
+        state=HelpStage.FINISHED,
+        result=finished.result,
+        member=finished.member,
+        minutes=finished.minutes,
+    )
+
+
+# ------------------------------------------------------------------------------------------- jobs and the report
+
+
+@router.get("/me/jobs")
+async def my_jobs(our: OurViews, who: Annotated[Actor, may("volunteer")]) -> Jobs:
+    """What I have taken and not finished; a ride shows its code word and destination at its own address."""
+    mine = _own_member(who)
+    helps = [
+        Job(
+            kind=JobKind.ASSISTANCE,
+            id=id,
+            state="taken",
+            since=row.since,
+            code=row.code,
+            hamlet=None,
+            seats=None,
+        )
+        async for id, row in views.every(our, views.ASSISTANCES, holder=mine)
+    ]
+    drives = [
+        Job(
+            kind=JobKind.RIDE,
+            id=id,
+            state="picked_up" if row.stage is RideStage.PICKED_UP else "assigned",
+            since=row.since,
+            code=row.code,
+            hamlet=row.hamlet,
+            seats=row.seats,
+        )
+        async for id, row in views.every(our, views.RIDES, holder=mine)
+    ]
+    return Jobs(jobs=[*helps, *drives])
+
+
+@router.get("/centres/{centre}/report")
+async def report(
+    centre: CentreRef,
+    our: OurViews,
+    who: Annotated[Actor, may("staff", "coordinator", "city", "operator")],
+    now: Now,
+    day: Annotated[date | None, Query(description="local day; today when not given")] = None,
+) -> Report:
+    """The volunteers' half of the evening report."""
+    day = day or local_day(now)
+    total = await views.sum_of_day(our, centre, day)
+    return Report(
+        centre=centre,
+        day=day,
+        people_helped=total.helped,
+        unattended=total.unattended,
+        assistances_open=total.open,
+        assistances_cancelled=total.assistances_cancelled,
+        results=total.results,
+        rides_planned=total.rides_planned,
+        rides_requested=total.rides_requested,
+        rides_open=total.rides_open,
+        rides_completed=total.rides_completed,
+        rides_cancelled=total.rides_cancelled,
+        minutes_credited=total.minutes_credited,
+        minutes_on_duty=total.minutes_on_duty,
+        volunteers_present=total.present,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- who is asking
+
+
+def _own_member(who: Actor) -> MemberRef:
+    if who.member is None:
+        raise NotYourRole
+    return who.member
+
+
+def _as_driver(who: Actor) -> MemberRef | None:
+    """The coordinator speaks for whoever has the job; a volunteer for himself."""
+    return None if who.is_a("coordinator") else _own_member(who)
+
+
+def check_reach(who: Actor, reference: str) -> None:
+    """What a body names must be the caller's to touch, as what a path names."""
+    if not who.reaches(centre_of(reference)):
+        raise NotYourCentre

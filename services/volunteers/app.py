@@ -1,0 +1,86 @@
+"""The service at a glance: members and their duties, help in the hall, the ride home."""
+
+from services.chassis.documents import Kind
+from services.chassis.service import Service
+from services.contracts.events import (
+    AssistanceCancelled,
+    AssistanceFinished,
+    AssistanceRequested,
+    AssistanceTaken,
+    CaseCompleted,
+    CompletionUndone,
+    HelpWanted,
+    MemberChanged,
+    OfferAccepted,
+    RideAssigned,
+    RideCancelled,
+    RideCompleted,
+    RideHomeRequested,
+    RidePickedUp,
+    RidePlanned,
+    RideReleased,
+    SkillGranted,
+    TicketCancelled,
+    TicketIssued,
+    TicketNoShow,
+    TicketReinstated,
+    VolunteerCheckedIn,
+    VolunteerCheckedOut,
+)
+from services.volunteers import (
+    api,
+    api_members,
+    assistances,
+    centres,
+    handlers,
+    members,
+    rides,
+    roster,
+    tickets,
+    views,
+)
+
+_WITH_TICKET = (handlers.move_assistance_with_ticket, handlers.move_ride_with_ticket)
+
+service = Service(
+    "volunteers",
+    domain=(tickets, assistances, rides, members, roster, centres),
+    keeps={
+        assistances.Assistance: Kind(assistances.Assistance, assistances.evolve),
+        rides.Ride: Kind(rides.Ride, rides.evolve, rides.due, rides.when_due),
+        members.Member: Kind(members.Member, members.evolve, members.due, members.when_due),
+        roster.Roster: Kind(roster.Roster, roster.evolve),
+        centres.Centre: Kind(centres.Centre, centres.evolve),
+    },
+    serves=[api.router, api_members.router],
+    handles={
+        TicketIssued: (handlers.move_assistance_with_ticket, handlers.plan_ride),
+        HelpWanted: handlers.move_assistance_with_ticket,
+        CaseCompleted: _WITH_TICKET,
+        CompletionUndone: _WITH_TICKET,
+        TicketCancelled: _WITH_TICKET,
+        TicketNoShow: _WITH_TICKET,
+        TicketReinstated: _WITH_TICKET,
+        OfferAccepted: handlers.give_job_to_winner,
+        RideCompleted: handlers.credit_minutes,
+        SkillGranted: handlers.give_skill,
+    },
+    publishes=[
+        AssistanceRequested,
+        AssistanceTaken,
+        AssistanceFinished,
+        AssistanceCancelled,
+        RidePlanned,
+        RideHomeRequested,
+        RideAssigned,
+        RidePickedUp,
+        RideCompleted,
+        RideCancelled,
+        RideReleased,
+        MemberChanged,
+        VolunteerCheckedIn,
+        VolunteerCheckedOut,
+    ],
+    views=views.ALL,
+    works=[handlers.keep_forgetting],
+)
