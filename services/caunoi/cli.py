@@ -1,0 +1,347 @@
+"""The command line. Each command is a few lines here; what it does lives in the module that it imports when it runs,
+so that `caunoi --help` answers at once.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, settings or data directory. What fails says why in one line.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="caunoi",
+    help="Cầu Nối: hàng đợi, tình nguyện viên và chuyến xe về nhà của một trung tâm hành chính công. "
+    "· Queue, volunteers and rides home of a public administrative service centre.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+accounts = typer.Typer(no_args_is_help=True, help="Tài khoản và thiết bị · accounts and devices")
+dlq = typer.Typer(no_args_is_help=True, help="Sự kiện không xử lý được · dead letters")
+app.add_typer(accounts, name="accounts")
+app.add_typer(dlq, name="dlq")
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="thư mục dữ liệu · data directory (CAUNOI_DATA, ./data)")
+]
+Json = Annotated[bool, typer.Option("--json", help="cho máy đọc · for a machine")]
+Centre = Annotated[str, typer.Option("--centre", metavar="CODE", help="mã trung tâm · the centre's five digits")]
+Account = Annotated[str, typer.Argument(metavar="NAME", help="tên đăng nhập hoặc mã tài khoản · name or reference")]
+Letter = Annotated[str, typer.Argument(metavar="REFERENCE", help="như trong dlq ls, ví dụ queue-called/0/12")]
+
+
+def main() -> NoReturn:
+    """The entry point: runs a command and turns what went wrong into one line and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    from services.caunoi.shown import wrong
+
+    try:
+        app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        return 1
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        vi, en, code = _said(error)
+        wrong(vi, en)
+        return code
+    return 0
+
+
+def _said(error: Exception) -> tuple[str, str, int]:
+    """What to tell somebody about it, and the exit code."""
+    from services.caunoi.failures import Failed
+    from services.chassis.datadir import CannotStart
+    from services.chassis.settings import SettingsError
+
+    match error:
+        case Failed():
+            return error.vi, error.en, 1
+        case CannotStart():
+            return error.vi, error.en, 2
+        case SettingsError():
+            return f"Cài đặt không hợp lệ: {error}", "", 2
+        case OSError():
+            return f"{error.filename or 'Tệp'}: {error.strerror or error}", "", 1
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    where = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
+    return (
+        f"Lỗi ngoài dự kiến của chương trình ({type(error).__name__} ở {where}); vui lòng báo cho người phát triển.",
+        "This is a mistake in the program; please report it.",
+        1,
+    )
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _settings(data: Path | None = None, **given: Any) -> Any:
+    from services.chassis.settings import Settings
+
+    return Settings.load(data=data, **given)
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+# --------------------------------------------------------------------------------------------------- the system
+
+
+@app.command()
+def up(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="dữ liệu minh hoạ, và câu chuyện · demo data, and the story")
+    ] = False,
+    data: Data = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="cổng · port (8000)")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="địa chỉ lắng nghe · address (127.0.0.1)")] = None,
+) -> None:
+    """Mở hệ thống và giữ cho nó chạy · start the system and keep it running"""
+    from services.caunoi.commands import up as command
+
+    command.up(_settings(data, port=port, host=host, demo=demo or None))
+
+
+@app.command()
+def events(json: Json = False) -> None:
+    """Sơ đồ sự kiện: ai phát, ai xử lý, hàm nào · who publishes, who handles, which function"""
+    from services.caunoi import eventmap, shown
+    from services.caunoi.services import SERVICES
+
+    if json:
+        shown.as_json([row.as_json() for row in eventmap.event_map(SERVICES)])
+    else:
+        shown.out.print(eventmap.as_table(SERVICES))
+
+
+@app.command()
+def tail(
+    data: Data = None,
+    centre: Annotated[
+        str | None, typer.Option("--centre", metavar="CODE", help="chỉ một trung tâm · one centre")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--after", metavar="ID", help="tiếp theo sau mã này · resume after")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Theo dõi sự kiện đang xảy ra · follow events as they happen"""
+    from services.caunoi.commands import tail as command
+
+    _done(command.follow(_settings(data), centre=centre, after=since, as_json=json))
+
+
+@app.command()
+def story(data: Data = None, centre: Centre = "31186", json: Json = False) -> None:
+    """Diễn lại câu chuyện chính trên hệ thống đang chạy · play the main job against a running system"""
+    from services.caunoi.commands import story as command
+
+    _done(command.tell(_settings(data), centre=centre, as_json=json))
+
+
+@app.command()
+def doctor(data: Data = None, json: Json = False) -> None:
+    """Khám hệ thống: cái gì chưa ổn và phải làm gì · what is not well, and what to do"""
+    from services.caunoi.commands import doctor as command
+
+    raise typer.Exit(_done(command.examine(_settings(data), as_json=json)))
+
+
+@app.command()
+def config(json: Json = False, data: Data = None) -> None:
+    """In các cài đặt, che bí mật · print the settings, secrets masked"""
+    from services.caunoi import shown
+
+    masked = _settings(data).masked()
+    if json:
+        shown.as_json(masked)
+    else:
+        for name, value in masked.items():
+            shown.out.print(f"{name}={value}", markup=False)
+
+
+@app.command()
+def seed(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="tệp YAML của phường/xã · a ward's YAML")],
+    data: Data = None,
+    check: Annotated[bool, typer.Option("--check", help="chỉ kiểm tra, không ghi · look for mistakes only")] = False,
+) -> None:
+    """Nạp cấu hình trung tâm từ YAML · bring a ward's YAML into the services"""
+    from services.caunoi.commands import seed as command
+
+    _done(command.seed(_settings(data), files, check_only=check))
+
+
+@app.command()
+def messages(
+    data: Data = None,
+    centre: Annotated[
+        str | None, typer.Option("--centre", metavar="CODE", help="chỉ một trung tâm · one centre")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="bao nhiêu tin gần nhất · how many")] = 50,
+    json: Json = False,
+) -> None:
+    """Ngăn kéo tin nhắn: SMS đáng lẽ được gửi · the drawer of SMS"""
+    from services.caunoi.commands import messages as command
+
+    _done(command.show(_settings(data), centre=centre, limit=limit, as_json=json))
+
+
+@app.command()
+def report(
+    data: Data = None,
+    centre: Centre = "31186",
+    day: Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="ngày · day (today)")] = None,
+    json: Json = False,
+) -> None:
+    """Báo cáo cuối ngày của trung tâm · the evening report of a centre"""
+    from services.caunoi.commands import report as command
+
+    _done(command.show(_settings(data), centre=centre, day=day, as_json=json))
+
+
+# ----------------------------------------------------------------------------------------------------- the data
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="tệp hoặc thư mục đích · file or directory")],
+    data: Data = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="FILE", help="sao lưu khoá vào tệp riêng · keys")
+    ] = None,
+) -> None:
+    """Sao lưu khi đang chạy, có kiểm tra · back up online, verified"""
+    from services.caunoi.commands import backup as command
+
+    command.back_up(_settings(data), to, keys)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="tệp của lệnh backup · what `backup` wrote")],
+    data: Data = None,
+    keys: Annotated[Path | None, typer.Option("--keys", metavar="FILE", help="tệp khoá · the keys' backup")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="dời dữ liệu hiện có sang bên · set present data aside")
+    ] = False,
+) -> None:
+    """Phục hồi từ bản sao lưu · restore a backup"""
+    from services.caunoi.commands import backup as command
+
+    command.restore(_settings(data), file, keys, replace=replace)
+
+
+@app.command()
+def rebuild(data: Data = None) -> None:
+    """Dựng lại các bảng đọc từ nhật ký · views anew from the journal"""
+    from services.caunoi.commands import rebuild as command
+
+    command.rebuild(_settings(data))
+
+
+# -------------------------------------------------------------------------------------------------- accounts, dlq
+
+
+@accounts.command("add")
+def accounts_add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="tên đăng nhập · sign-in name, such as canbo.quay3")],
+    role: Annotated[list[str], typer.Option("--role", help="staff, coordinator, city, operator, kiosk, display")],
+    centre: Annotated[list[str] | None, typer.Option("--centre", metavar="CODE", help="trung tâm · centre")] = None,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="đọc mật khẩu từ stdin")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Thêm tài khoản (hỏi mật khẩu) hoặc thiết bị (in mã truy cập) · add an account, or a device and its token"""
+    from services.caunoi.commands import accounts as command
+
+    password = command.ask_password(role, from_stdin=password_stdin)
+    _done(command.add(_settings(data), name, role, centre or [], password, as_json=json))
+
+
+@accounts.command("ls")
+def accounts_ls(data: Data = None, json: Json = False) -> None:
+    """Danh sách tài khoản · list"""
+    from services.caunoi.commands import accounts as command
+
+    _done(command.listed(_settings(data), as_json=json))
+
+
+@accounts.command("disable")
+def accounts_disable(account: Account, data: Data = None) -> None:
+    """Khoá tài khoản · refuse it everywhere within a minute"""
+    from services.caunoi.commands import accounts as command
+
+    _done(command.disable(_settings(data), account))
+
+
+@accounts.command("token")
+def accounts_token(
+    account: Account,
+    days: Annotated[int, typer.Option("--days", min=1, max=400, help="hiệu lực · how long it lasts")] = 400,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Cấp mã truy cập mới cho thiết bị, mã cũ hết hiệu lực · a new token; older ones are void"""
+    from services.caunoi.commands import accounts as command
+
+    _done(command.token(_settings(data), account, days, as_json=json))
+
+
+@dlq.command("ls")
+def dlq_ls(
+    data: Data = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="chỉ sự kiện này · this event only")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="cả thư đã xử lý · resolved ones too")] = False,
+    json: Json = False,
+) -> None:
+    """Danh sách · list"""
+    from services.caunoi.commands import dlq as command
+
+    _done(command.listed(_settings(data), topic=topic, resolved=all_, as_json=json))
+
+
+@dlq.command("show")
+def dlq_show(reference: Letter, data: Data = None, json: Json = False) -> None:
+    """Xem một thư · one letter"""
+    from services.caunoi.commands import dlq as command
+
+    _done(command.one(_settings(data), reference, as_json=json))
+
+
+@dlq.command("replay")
+def dlq_replay(reference: Annotated[list[str], typer.Argument(metavar="REFERENCE...")], data: Data = None) -> None:
+    """Phát lại · put it on the bus again"""
+    from services.caunoi.commands import dlq as command
+
+    _done(command.replay(_settings(data), reference))
+
+
+@dlq.command("discard")
+def dlq_discard(
+    reference: Annotated[list[str], typer.Argument(metavar="REFERENCE...")],
+    why: Annotated[str, typer.Option("--why", metavar="WORD", help="lý do, một từ · the reason, one word")],
+    data: Data = None,
+) -> None:
+    """Bỏ hẳn · leave it be for good"""
+    from services.caunoi.commands import dlq as command
+
+    _done(command.discard(_settings(data), reference, why))

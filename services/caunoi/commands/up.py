@@ -1,0 +1,59 @@
+"""`caunoi up`: the whole system in this process. With `--demo`: illustrative data, and the story once, on first start."""
+
+from fastapi import FastAPI
+
+from services.caunoi import shown
+from services.caunoi.app import build
+from services.chassis.datadir import DataDirectory
+from services.chassis.run import Besides, run
+from services.chassis.sealing import Sealer
+from services.chassis.service import System
+from services.chassis.settings import Settings
+from services.queue.accounts import Account
+from services.queue.accounts_api import ensure_operator
+
+
+def up(settings: Settings) -> None:
+    directory = DataDirectory(settings.data)
+    directory.take()
+    try:
+        fresh = directory.is_new
+        directory.settle(demo=settings.demo)
+        run(build, settings, directory, _demo(settings) if settings.demo else _plain(settings, fresh))
+    finally:
+        directory.release()
+
+
+async def operator_token(app: FastAPI) -> str:
+    """The command line's token, made or renewed; it lies in the data directory."""
+    system: System = app.state.system
+    path = DataDirectory(system.settings.data).token_file
+    await ensure_operator(system[Account], system.own("queue", Sealer), system.access.tokens, path, system.clock())
+    return path.read_text("ascii").strip()
+
+
+def _demo(settings: Settings) -> Besides:
+    async def besides(app: FastAPI, address: str) -> None:
+        token = await operator_token(app)
+        from services.caunoi.demo.prepare import prepare  # an HTTP client, which serving does not wait for
+
+        await prepare(settings, address, token)
+
+    return besides
+
+
+def _plain(settings: Settings, fresh: bool) -> Besides:
+    async def besides(app: FastAPI, address: str) -> None:
+        await operator_token(app)
+        shown.out.print(f"[bold]Cầu Nối[/] đang chạy: [bold]{address}[/]   [dim]Ctrl-C để dừng · to stop[/]")
+        if fresh:
+            where = "" if str(settings.data) == "data" else f" --data {settings.data}"
+            shown.out.print(
+                "Chưa có tài khoản và trung tâm nào. Bắt đầu như sau · there is nothing yet; begin like this:\n"
+                f"  caunoi seed phuong-cua-toi.yaml{where}\n"
+                f"  caunoi accounts add dieuphoi --role coordinator --centre 31186{where}\n"
+                f"  caunoi accounts add kiosk.1 --role kiosk --centre 31186{where}",
+                markup=True,
+            )
+
+    return besides

@@ -1,0 +1,1 @@
+"""The demo: four centres (YAML), invented people, and how both come in through the public API."""

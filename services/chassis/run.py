@@ -1,0 +1,207 @@
+"""One process from the first line to the last: lock the directory, listen, start, serve, end in order within 5 seconds.
+
+`services.caunoi` runs all services through it, `python -m services.queue` runs one alone (`alone`).
+"""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, NoReturn
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from services.chassis import logs
+from services.chassis.datadir import CannotStart, DataDirectory
+from services.chassis.errors import Unavailable
+from services.chassis.process import application
+from services.chassis.service import Service
+from services.chassis.settings import Settings, SettingsError
+
+GRACE: Final = 1
+"""Seconds that requests (and feeds, which never end by themselves) get to finish once we were told to stop."""
+STOP: Final = 3.5
+"""Seconds for the services after that; what is cut off is on disk or was never acknowledged."""
+
+log = structlog.get_logger()
+
+Besides = Callable[[FastAPI, str], Awaitable[None]]
+"""What a process does besides serving, once it answers: is given the application and its address."""
+
+
+class _Server(uvicorn.Server):
+    """Signals are `run`'s business (uvicorn would raise them again at the end), and being up is told to somebody."""
+
+    def __init__(self, config: uvicorn.Config, answering: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._answering = answering
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._answering()
+
+
+def run(
+    make: Callable[[Settings], FastAPI], settings: Settings, directory: DataDirectory, besides: Besides | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM. `directory` is taken already. Raises `CannotStart` in one line."""
+    _start_logs(settings)
+    listener = listen(settings.host, settings.port)
+    try:
+        app = make(settings)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(app, listener, settings, directory, besides))
+    except Unavailable as error:
+        raise CannotStart(error.says("vi"), error.says("en")) from None
+    finally:
+        listener.close()
+
+
+async def _serve(
+    app: FastAPI, listener: socket.socket, settings: Settings, directory: DataDirectory, besides: Besides | None
+) -> None:
+    address = address_of(settings)
+    tasks: list[asyncio.Task[None]] = []
+
+    def answering() -> None:
+        directory.announce(address)
+        _settle_the_heap()
+        if besides:
+            tasks.append(asyncio.create_task(_kept_from_harm(besides(app, address))))
+
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",  # entered below, so that what fails in it reaches the caller
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = _Server(config, answering)
+    _obey_signals(server)
+    stack = contextlib.AsyncExitStack()
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    try:
+        if not server.should_exit:
+            await server.serve([listener])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await asyncio.wait_for(stack.aclose(), STOP)
+        except TimeoutError:
+            log.warning("stopped_before_all_was_done", seconds=STOP)
+
+
+def _obey_signals(server: uvicorn.Server) -> None:
+    def stop() -> None:
+        if server.should_exit:
+            server.force_exit = True
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+
+
+async def _kept_from_harm(work: Awaitable[None]) -> None:
+    """What is done besides must not end the serving, and must not fail in silence."""
+    try:
+        await work
+    except Exception:
+        log.exception("work_failed", work="besides")
+
+
+def _settle_the_heap() -> None:
+    """All that was imported lives for ever: out of the collector's sight, which then runs rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+
+
+def _start_logs(settings: Settings) -> None:
+    """On a terminal somebody watches: only what needs him, unless he asked for more."""
+    watched = sys.stderr.isatty() and "log_level" not in settings.model_fields_set
+    logs.start("warning" if watched else settings.log_level)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there, or `CannotStart`."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        # An address may be bound twice until somebody listens on it.
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> CannotStart:
+    if isinstance(error, PermissionError):
+        return CannotStart(
+            f"Không được phép mở cổng {port}; hãy chọn --port từ 1024 trở lên.",
+            f"Port {port} may not be opened; choose a --port of 1024 or more.",
+        )
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return CannotStart(
+            f"Máy này không có địa chỉ {host}; hãy chọn --host khác.",
+            f"This machine has no address {host}; choose another --host.",
+        )
+    return CannotStart(
+        f"Cổng {port} ({host}) đang được một chương trình khác dùng; hãy chọn --port khác.",
+        f"Port {port} ({host}) is taken by another program; choose another --port.",
+    )
+
+
+def address_of(settings: Settings) -> str:
+    """Where this machine itself reaches it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{settings.port}"
+
+
+def alone(service: Service) -> NoReturn:
+    """`python -m services.<name>`: this service and nothing else, on its own data directory."""
+    try:
+        settings = Settings.load()
+        directory = DataDirectory(settings.data)
+        directory.take()
+        try:
+            directory.settle(demo=settings.demo)
+            run(lambda settings: application([service], settings), settings, directory)
+        finally:
+            directory.release()
+    except SettingsError as error:
+        _leave(str(error))
+    except CannotStart as error:
+        _leave(str(error))
+    sys.exit(0)
+
+
+def _leave(why: str) -> NoReturn:
+    os.write(2, f"{why}\n".encode())
+    sys.exit(2)

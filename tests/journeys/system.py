@@ -1,0 +1,145 @@
+"""A real `caunoi up`: a process of its own, on a free port and a temporary data directory, ready when you get it.
+
+with running(tmp_path / "data", demo=True) as system:
+    system.get("/readyz")
+    system.cli("accounts", "ls", "--json")
+    system.kill(); system.start()
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class RunningSystem:
+    """One `caunoi up`. Its output goes to `<data>.out`, its log to `<data>.log`."""
+
+    data: Path
+    demo: bool = False
+    port: int = field(default_factory=free_port)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    http: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx2.Client(base_url=self.address, timeout=30)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def output(self) -> str:
+        return self.data.with_suffix(".out").read_text()
+
+    @property
+    def log(self) -> str:
+        return self.data.with_suffix(".log").read_text()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAUNOI_")}
+        return inherited | {"CAUNOI_DATA": str(self.data), "CAUNOI_PORT": str(self.port)} | dict(self.settings)
+
+    def start(self, *, wait: bool = True) -> None:
+        command = [sys.executable, "-m", "services.caunoi", "up", *(["--demo"] if self.demo else [])]
+        with self.data.with_suffix(".out").open("ab") as out, self.data.with_suffix(".log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
+            )
+        if wait:
+            self.wait_until_ready()
+
+    def wait_until_ready(self, seconds: float = 20) -> None:
+        """It answers, and the command line can reach it."""
+        self._wait_for("ready", seconds, self._ready)
+
+    def wait_for_output(self, text: str, seconds: float = 60) -> None:
+        self._wait_for(f"{text!r} to be printed", seconds, lambda: text in self.output)
+
+    def _ready(self) -> bool:
+        try:
+            return self.http.get("/startupz").status_code == 200 and (self.data / "operator.token").exists()
+        except httpx2.TransportError:
+            return False
+
+    def _wait_for(self, what: str, seconds: float, true: Any) -> None:
+        until = time.monotonic() + seconds
+        while not true():
+            ended = self.process is None or self.process.poll() is not None
+            if ended or time.monotonic() > until:
+                code = self.process.returncode if self.process else None
+                raise AssertionError(f"not {what} (exit code {code})\n{self.output}\n{self.log[-4000:]}")
+            time.sleep(0.02)
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM, seconds: float = 10) -> int:
+        """End it in order; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(sign)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """As when the power fails."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """Headers of the command line's own account."""
+        return {"Authorization": f"Bearer {(self.data / 'operator.token').read_text().strip()}"}
+
+    def cli(self, *arguments: str, stdin: str = "", seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+        """Run `caunoi <arguments>` on the same data directory."""
+        return cli(*arguments, environment=self.environment, stdin=stdin, seconds=seconds)
+
+    def get(self, path: str, **given: Any) -> Any:
+        return self.http.get(path, **given)
+
+
+def cli(
+    *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "", seconds: float = 60
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "services.caunoi", *arguments],
+        cwd=ROOT,
+        env=dict(environment) if environment is not None else None,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@contextmanager
+def running(data: Path, *, demo: bool = False, settings: Mapping[str, str] | None = None) -> Iterator[RunningSystem]:
+    """Started and ready; ended when you leave, whatever happened."""
+    system = RunningSystem(data, demo=demo, settings=settings or {})
+    try:
+        system.start()
+        yield system
+    finally:
+        if system.process and system.process.poll() is None:
+            system.stop()
+        system.http.close()
