@@ -158,6 +158,8 @@ def _fetched_together(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         "_given", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[dict[str, Any], Depends(given)]
     )
     returns = hints.get("return", signature.return_annotation)
+    if returns is type(None):
+        returns = None  # FastAPI takes NoneType for a body
     called.__signature__ = signature.replace(parameters=[*kept, together], return_annotation=returns)  # type: ignore[attr-defined]
     return called
 

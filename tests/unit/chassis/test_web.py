@@ -1,12 +1,16 @@
 """What routes are given, and how they answer when they refuse."""
 
+import io
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
 import pytest
+import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.chassis import logs
 from services.chassis.access import Actor, may
 from services.chassis.errors import NotFound, Refused, Unavailable
 from services.chassis.once import Once
@@ -15,6 +19,14 @@ from services.chassis.web import Now, OnceKey, Router, TheAccess, of, own, probl
 from services.contracts.words import CentreRef, CounterNumber, Role
 from tests.desk import NOON, Desk, client
 from tests.support import run
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A bug is logged; here nobody reads it."""
+    logs.start("error", io.StringIO())
+    yield
+    structlog.reset_defaults()
 
 
 class CounterBusy(Refused):
@@ -163,6 +175,19 @@ def test_a_plain_function_stays_what_it_was() -> None:
             return await http.get("/plain")
 
     assert run(ask()).json() == "plain"
+
+
+def test_a_route_may_answer_with_nothing() -> None:
+    ours, router = desk(), Router()
+
+    @router.delete("/thing", status_code=204)
+    async def forget(who: Annotated[Actor, may("anyone")]) -> None: ...
+
+    async def ask() -> Any:
+        async with client(ours.app(router)) as http:
+            return await http.delete("/thing")
+
+    assert (run(ask()).status_code, run(ask()).content) == (204, b"")
 
 
 # ---------------------------------------------------------------------------------------------------------- problems
