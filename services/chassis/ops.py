@@ -1,16 +1,21 @@
 """What an operator and an orchestrator ask a process: `/livez`, `/startupz`, `/readyz`, `/metrics`."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from services.chassis import metrics
+from services.chassis.access import Actor, may
 from services.chassis.clock import SteadyClock
 from services.chassis.errors import Unavailable
 from services.chassis.service import Running, System
+from services.chassis.web import Router
 
-router = APIRouter(tags=["operations"])
+router = Router(tags=["operations"])
+
+Anyone = Annotated[Actor, may("anyone")]
+"""Probes sign in nowhere; none of these answers has a reference or a person in it."""
 
 
 class Readiness(BaseModel):
@@ -25,12 +30,12 @@ class Readiness(BaseModel):
 
 
 @router.get("/livez", operation_id="livez", summary="The event loop turns")
-async def livez() -> dict[str, str]:
+async def livez(who: Anyone) -> dict[str, str]:
     return {"status": "alive"}
 
 
 @router.get("/startupz", operation_id="startupz", summary="Stores are open and up to date")
-async def startupz(request: Request) -> dict[str, str]:
+async def startupz(request: Request, who: Anyone) -> dict[str, str]:
     if not request.app.state.started:
         raise Unavailable(retry_after=1)
     return {"status": "started"}
@@ -43,7 +48,7 @@ async def startupz(request: Request) -> dict[str, str]:
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "Not ready."}},
 )
-async def readyz(request: Request, response: Response) -> Readiness:
+async def readyz(request: Request, response: Response, who: Anyone) -> Readiness:
     """The bus being away leaves a service ready, and `degraded`: numbers are given and called all the same."""
     found = await readiness(request.app.state.system)
     response.status_code = 200 if found.ready else 503
@@ -51,7 +56,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
 
 
 @router.get("/metrics", operation_id="metrics", summary="For Prometheus", response_class=Response)
-async def exposition(request: Request) -> Response:
+async def exposition(request: Request, who: Anyone) -> Response:
     for running in request.app.state.system.running.values():
         await running.relay.state()
     body, kind = metrics.exposition()
