@@ -6,6 +6,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+UPGRADE := --upgrade
+
 .DEFAULT_GOAL := help
 .PHONY: help up test test-all check bench generate lock clean
 
@@ -36,9 +38,9 @@ bench: .venv/run.stamp ## measure this machine: ratios side by side
 generate: .venv/run.stamp ## write schemas, examples, AsyncAPI, OpenAPI and the README's map of events again
 	$(BIN)/python -m services.caunoi.generate
 
-lock: .venv/uv.stamp ## lock the newest versions that pyproject.toml allows
-	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade --group test --constraint requirements.lock pyproject.toml -o tests/requirements.lock
+lock: .venv/uv.stamp ## lock the newest versions that pyproject.toml allows (UPGRADE= keeps what is locked and adds what is new)
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.lock
+	$(COMPILE) $(UPGRADE) --extra distributed --group test --constraint requirements.lock pyproject.toml -o tests/requirements.lock
 
 clean: ## remove the environment and the caches; data/ stays
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
