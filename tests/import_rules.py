@@ -11,8 +11,8 @@ from importlinter.domain.helpers import module_expressions_to_modules
 
 
 class Only(Contract):
-    """`modules` import nothing directly but each other, `allowed` and what is below it, and pure parts of the standard
-    library."""
+    """`modules`, and what they import of their own package, import nothing but each other, `allowed` with what is below
+    it, and pure parts of the standard library."""
 
     type_name = "only"
 
@@ -23,14 +23,18 @@ class Only(Contract):
     impure = frozenset({"asyncio", "http", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading"})
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        modules = {module.name for module in module_expressions_to_modules(graph, self.modules)}
-        broken = [
-            (importer, imported)
-            for importer in sorted(modules)
-            for imported in sorted(graph.find_modules_directly_imported_by(importer))
-            if imported not in modules and not self._may(imported)
-        ]
-        return ContractCheck(kept=not broken, metadata={"broken": broken})
+        waiting = {module.name for module in module_expressions_to_modules(graph, self.modules)}
+        judged: set[str] = set()
+        broken = set()
+        while waiting - judged:
+            importer = min(waiting - judged)
+            judged.add(importer)
+            for imported in graph.find_modules_directly_imported_by(importer):
+                if imported.rpartition(".")[0] == importer.rpartition(".")[0]:
+                    waiting.add(imported)
+                elif not self._may(imported):
+                    broken.add((importer, imported))
+        return ContractCheck(kept=not broken, metadata={"broken": sorted(broken)})
 
     def _may(self, imported: str) -> bool:
         if any(imported == name or imported.startswith(f"{name}.") for name in self.allowed):
