@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,8 @@ class RunningSystem:
     demo: bool = False
     port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = ("-m", "services.caunoi")
+    """What runs the command line: another one for builds that are broken on purpose."""
     process: subprocess.Popen[bytes] | None = None
     http: httpx2.Client = field(init=False)
 
@@ -62,7 +64,7 @@ class RunningSystem:
         return inherited | {"CAUNOI_DATA": str(self.data), "CAUNOI_PORT": str(self.port)} | dict(self.settings)
 
     def start(self, *, wait: bool = True) -> None:
-        command = [sys.executable, "-m", "services.caunoi", "up", *(["--demo"] if self.demo else [])]
+        command = [sys.executable, *self.program, "up", *(["--demo"] if self.demo else [])]
         with self.data.with_suffix(".out").open("ab") as out, self.data.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log

@@ -1,0 +1,195 @@
+"""Everybody at once, many rounds, over HTTP on a real process: who wins is open, that exactly one wins is not."""
+
+import asyncio
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.checker import check
+from tests.faults.history import History, private_places, records_of
+from tests.journeys.system import RunningSystem, running
+from tests.journeys.ward import Volunteer, Ward, eventually, ward_in
+from tests.support import run
+from tests.wire import Answer, Wire, request
+
+ROUNDS = 3 if os.environ.get("CAUNOI_QUICK") else 10
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running(tmp_path_factory.mktemp("races") / "data") as system:
+        yield system
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_race_left_anything_wrong(system: RunningSystem) -> Iterator[None]:
+    """After all races, what lies on the bus is judged as a whole."""
+    yield
+    run(_settled(system))
+    stores = _stores(system.data)
+    history = History((), records_of(system.data / "bus.sqlite"), private_places(stores))
+    wrong = [one for one in check(history) if not one.invariant.startswith("nothing without a command")]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def _stores(data: Path) -> list[Path]:
+    return [data / f"{name}.sqlite" for name in ("queue", "volunteers", "training", "notify")]
+
+
+async def _settled(system: RunningSystem) -> None:
+    await asyncio.sleep(1.0)
+
+
+async def wires(system: RunningSystem, count: int) -> list[Wire]:
+    return [await Wire.to(system.address) for _ in range(count)]
+
+
+def post(path: str, token: str, body: object = None, key: str | None = None) -> bytes:
+    return request("POST", path, body, token=token, headers={"Idempotency-Key": key or secrets.token_hex(12)})
+
+
+def test_eight_counters_call_sixty_tickets_and_none_twice(system: RunningSystem) -> None:
+    async def race(ward: Ward, clients: list[Wire]) -> list[str]:
+        """Each counter calls, and sends away whom it called, until nobody waits."""
+        called: list[str] = []
+
+        async def counter(number: int, wire: Wire) -> None:
+            while True:
+                answer = await wire.ask(post(ward.counter(number, "call-next"), ward.staff))
+                if answer.status == 204:
+                    return
+                assert answer.status == 200, answer.body
+                ticket = answer.json["ticket_id"]
+                called.append(ticket)
+                assert (await wire.ask(post(f"/queue/tickets/{ticket}/no-show", ward.staff))).status == 200
+
+        await asyncio.gather(*(counter(number, wire) for number, wire in enumerate(clients, start=1)))
+        return called
+
+    async def rounds() -> None:
+        async with ward_in(system, "31001") as ward:
+            await ward.open_counters(*range(1, 9))
+            clients = await wires(system, 8)
+            for _ in range(ROUNDS):
+                issued = {(await ward.issue())["ticket_id"] for _ in range(60)}
+                called = await race(ward, clients)
+                assert len(called) == 60
+                assert set(called) == issued
+
+    run(rounds())
+
+
+def test_the_same_counter_pressed_eight_times_at_once_has_one_ticket(system: RunningSystem) -> None:
+    async def rounds() -> None:
+        async with ward_in(system, "31002") as ward:
+            await ward.open_counters(1)
+            clients = await wires(system, 8)
+            for _ in range(ROUNDS):
+                await ward.issue()
+                await ward.issue()
+                pressed = [wire.ask(post(ward.counter(1, "call-next"), ward.staff)) for wire in clients]
+                answers = await asyncio.gather(*pressed)
+                assert Counter(answer.status for answer in answers) == {200: 1, 409: 7}
+                (won,) = [answer.json["ticket_id"] for answer in answers if answer.status == 200]
+                await ward.at(won, "no-show")
+
+    run(rounds())
+
+
+def test_five_hundred_tickets_for_sixty_four_clients_are_numbered_1_to_500(system: RunningSystem) -> None:
+    async def race(ward: Ward) -> list[Answer]:
+        path = f"/queue/centres/{ward.centre}/tickets"
+        waiting = iter([post(path, ward.kiosk, {"service": "ho-tich"}) for _ in range(500)])
+        answers: list[Answer] = []
+
+        async def client(wire: Wire) -> None:
+            for raw in waiting:
+                answers.append(await wire.ask(raw))
+
+        await asyncio.gather(*map(client, await wires(system, 64)))
+        return answers
+
+    async def rounds() -> None:
+        for place in range(max(2, ROUNDS // 3)):
+            async with ward_in(system, f"3101{place}") as ward:
+                answers = await race(ward)
+                assert {answer.status for answer in answers} == {201}
+                assert sorted(int(answer.json["code"][1:]) for answer in answers) == list(range(1, 501))
+
+    run(rounds())
+
+
+def test_the_same_key_eight_times_at_once_has_one_effect_and_one_answer(system: RunningSystem) -> None:
+    async def rounds() -> None:
+        async with ward_in(system, "31003") as ward:
+            clients = await wires(system, 8)
+            await ward.open_counters(1)
+            for place in range(ROUNDS):
+                issue = post(
+                    f"/queue/centres/{ward.centre}/tickets", ward.kiosk, {"service": "ho-tich"}, f"kiosk-{place}"
+                )
+                issued = await asyncio.gather(*(wire.ask(issue) for wire in clients))
+                assert {answer.status for answer in issued} == {201}
+                (body,) = {answer.body for answer in issued}
+                call = post(ward.counter(1, "call-next"), ward.staff, key=f"counter-{place}")
+                called = await asyncio.gather(*(wire.ask(call) for wire in clients))
+                assert {answer.status for answer in called} == {200}
+                assert len({answer.body for answer in called}) == 1
+                assert called[0].json["code"] == issued[0].json["code"] == f"A{place + 1:03d}", body
+                await ward.at(called[0].json["ticket_id"], "no-show")
+
+    run(rounds())
+
+
+def test_three_accept_one_ride_at_once_one_wins_and_two_are_told(system: RunningSystem) -> None:
+    async def rounds() -> None:
+        async with ward_in(system, "31004") as ward:
+            await ward.open_counters(1)
+            for number in range(3):
+                await ward.member(number + 41)
+            clients = await wires(system, 3)
+            for _ in range(ROUNDS):
+                ride = await ride_due(ward)
+                offered = {volunteer.token: await offer_of(ward, volunteer, ride) for volunteer in ward.volunteers}
+                accepting = [
+                    wire.ask(post(f"/notify/offers/{offer}/accept", token))
+                    for wire, (token, offer) in zip(clients, offered.items(), strict=True)
+                ]
+                answers = await asyncio.gather(*accepting)
+                assert Counter(answer.status for answer in answers) == {200: 1, 409: 2}
+                assert {answer.json["slug"] for answer in answers if answer.status == 409} == {"offer-taken"}
+                winner = ward.volunteers[[answer.status for answer in answers].index(200)]
+                await drive_home(ward, winner, ride)
+
+    run(rounds())
+
+
+async def ride_due(ward: Ward) -> str:
+    ticket = (await ward.issue(ride_home=True))["ticket_id"]
+    ride = (await ward.ask_ride(ticket))["ride_id"]
+    assert (await ward.call_next(1))["ticket_id"] == ticket
+    await ward.serve(ticket)
+    return str(ride)
+
+
+async def offer_of(ward: Ward, volunteer: Volunteer, job: str) -> str:
+    found = await eventually(lambda: ward.offers(volunteer), lambda offers: any(one["job"] == job for one in offers))
+    return next(str(one["offer_id"]) for one in found if one["job"] == job)
+
+
+async def drive_home(ward: Ward, driver: Volunteer, ride: str) -> None:
+    """As soon as the ride has heard of it."""
+
+    async def pick_up() -> int:
+        return (await ward.send("POST", f"/volunteers/rides/{ride}/pick-up", as_=driver.token)).status_code
+
+    await eventually(pick_up, lambda status: status == 200)
+    await ward.post(f"/volunteers/rides/{ride}/drop-off", as_=driver.token)
+
+
+async def busy_no_more(ward: Ward, volunteer: Volunteer) -> None:
+    await eventually(lambda: ward.get("/volunteers/me/jobs", as_=volunteer.token), lambda jobs: not jobs["jobs"])
