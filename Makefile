@@ -28,7 +28,7 @@ check: .venv/test.stamp ## exactly what CI runs: format, lint, types, boundaries
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m services.caunoi.generate --check
 	$(MAKE) --no-print-directory test
 
