@@ -95,6 +95,8 @@ class _Lane:
     evicted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: others are too far ahead of its first record; no further try."""
     task: asyncio.Task[None] | None = None
+    too_slow: bool = False
+    """Set by the watch together with a cancellation: the try is over, the lane is not."""
 
 
 @dataclass(slots=True, eq=False)
@@ -134,6 +136,8 @@ class Consumer:
         self._clock = clock
         self._ask_store = well
         self._patience = patience
+        self._received = {topic: metrics.received.labels(group, topic) for topic in handlers}
+        self._done = {topic: metrics.done.labels(group, topic) for topic in handlers}
         self._letters = DeadLetters(bus, clock)
         self._lines: dict[Partition, _Line] = {}
         self._moved: set[_Line] = set()
@@ -149,12 +153,16 @@ class Consumer:
         self._asking = False
         self._finishing = False
         self._subscription: Subscription | None = None
+        self._trying: dict[_Lane, float] = {}
+        """Lanes whose handler is running, and since when, earliest first."""
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> Subscription:
         """Begin to read. Its subscription says whether it is alive; stop it by `stop` or there."""
         for topic in self._handlers:
             metrics.lag.labels(self._group, topic).set_function(partial(self.lag, topic))
         metrics.parked.labels(self._group).set_function(lambda: self.parked)
+        self._watch = asyncio.create_task(self._keep_watch())
         self._subscription = await self._bus.subscribe(self._group, list(self._handlers), self)
         return self._subscription
 
@@ -228,7 +236,7 @@ class Consumer:
         await self._end_lanes(list(self._lines.values()))
         if self._committing:
             await asyncio.wait([self._committing], timeout=self._patience.finish)
-        for task in (self._committing, self._probing):
+        for task in (self._committing, self._probing, self._watch):
             if task:
                 task.cancel()
 
@@ -266,7 +274,7 @@ class Consumer:
         if raw.offset < line.next:
             return  # it is in hand, or finished
         line.next, line.commit = raw.offset + 1, commit
-        metrics.received.labels(self._group, raw.topic).inc()
+        self._received[raw.topic].inc()
         item = self._read(raw)
         subject = item.event.about if item.event else f"unreadable {raw.offset}"
         lane = line.lanes.get(subject)
@@ -317,7 +325,7 @@ class Consumer:
             async with self._slots:
                 if not self._store_well.is_set():
                     continue  # it went away while this one waited for its turn
-                failure = await self._try_handlers(item)
+                failure = await self._try_handlers(item, lane)
             if failure is None:
                 break
             metrics.retried.labels(self._group, topic).inc()
@@ -336,7 +344,7 @@ class Consumer:
             await self._bury(item, item.doom, lane)
         else:
             reach("consumer:after-effect")
-            metrics.done.labels(self._group, topic).inc()
+            self._done[topic].inc()
 
     def _note_failure(self, item: _Item, failure: _Failure) -> None:
         now = self._time()
@@ -348,7 +356,7 @@ class Consumer:
         missing = item.missing_since is not None and self._time() - item.missing_since >= self._patience.missing
         return missing or (lane.evicted.is_set() and self._store_well.is_set())
 
-    async def _try_handlers(self, item: _Item) -> _Failure | None:
+    async def _try_handlers(self, item: _Item, lane: _Lane) -> _Failure | None:
         """Each handler that is left, in order; a failure to be tried again, if there is one."""
         assert item.event is not None
         traceparent.set(item.event.origin.traceparent)
@@ -356,7 +364,7 @@ class Consumer:
         again: _Failure | None = None
         left = []
         for handle in item.left:
-            failure = await self._try(handle, item)
+            failure = await self._try(handle, item, lane)
             if failure is None:
                 continue
             if failure.final:
@@ -367,12 +375,12 @@ class Consumer:
         item.left = left
         return again
 
-    async def _try(self, handle: Handle, item: _Item) -> _Failure | None:
+    async def _try(self, handle: Handle, item: _Item, lane: _Lane) -> _Failure | None:
         assert item.event is not None
         topic = item.raw.topic
+        self._trying[lane] = self._time()
         try:
-            async with asyncio.timeout(self._patience.attempt):
-                await handle(item.event)
+            await handle(item.event)
         except Refusal as refusal:
             match refusal.kind:
                 case "refused" | "stale":
@@ -385,15 +393,32 @@ class Consumer:
                 case _:
                     return _Failure(refusal.slug(), final=True)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            assert lane.task
+            if lane.too_slow:
+                lane.too_slow = False
+                if not lane.task.uncancel():
+                    return _Failure("bug", "TimeoutError")
+            if lane.task.cancelling():
                 raise
             return _Failure("bug", "CancelledError")  # a driver's way of reporting a lost connection
         except Exception as bug:
             if item.missing_since is None:  # the first time; the tries after it are in a metric
                 log.warning("handler_failed", group=self._group, topic=topic, offset=item.raw.offset, exc_info=bug)
             return _Failure("bug", type(bug).__name__)
+        finally:
+            del self._trying[lane]
         return None
+
+    async def _keep_watch(self) -> None:
+        """Ends tries that take too long. One task for all: a timer for each would cost more than most handlers."""
+        while True:
+            await asyncio.sleep(self._patience.attempt / 10)
+            for lane, since in list(self._trying.items()):
+                if self._time() - since < self._patience.attempt:
+                    break
+                if lane.task and not lane.too_slow:
+                    lane.too_slow = True
+                    lane.task.cancel()
 
     async def _bury(self, item: _Item, doom: _Failure, lane: _Lane) -> None:
         """The letter must be acknowledged before the position may move: without the bus the lane waits."""
@@ -473,7 +498,7 @@ class Consumer:
     # ------------------------------------------------------------------------------------------------ positions
 
     def _position_moved(self, line: _Line) -> None:
-        if line.position != line.committed and self._lines.get(line.partition) is line:
+        if self._lines.get(line.partition) is line:
             self._moved.add(line)
             if self._committing is None or self._committing.done():
                 self._committing = asyncio.create_task(self._commit_moved())
@@ -487,7 +512,8 @@ class Consumer:
             positions = {line: line.position for line in lines}
             by_commit: dict[Commit, dict[Partition, int]] = {}
             for line, position in positions.items():
-                by_commit.setdefault(line.commit, {})[line.partition] = position
+                if position != line.committed:
+                    by_commit.setdefault(line.commit, {})[line.partition] = position
             try:
                 for commit, some in by_commit.items():
                     await commit(some)
@@ -499,5 +525,6 @@ class Consumer:
                 continue
             for line, position in positions.items():
                 line.committed = position
-            reach("consumer:after-position")
+            if by_commit:
+                reach("consumer:after-position")
             pause = self._patience.retry_first
