@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -35,6 +34,7 @@ from services.training.domain import (
     SessionInThePast,
     SessionNotBegun,
     SessionPlanned,
+    SessionTooFar,
     SkillStands,
     UnknownCourse,
     UnknownSession,
@@ -78,7 +78,11 @@ async def list_courses(who: AnyoneAtWork) -> shapes.Courses:
     return shapes.Courses(courses=courses)
 
 
-@router.post("/sessions", status_code=201, responses=problems(UnknownCourse, SessionInThePast, SessionCentreNeeded))
+@router.post(
+    "/sessions",
+    status_code=201,
+    responses=problems(UnknownCourse, SessionInThePast, SessionTooFar, SessionCentreNeeded),
+)
 async def plan_session(
     given: shapes.SessionGiven,
     sessions: Sessions,
@@ -90,8 +94,7 @@ async def plan_session(
     """A dated session with so many places."""
     centre = _centre_for(given, who)
     session = _new_session(centre, key, sealer)
-    ends = given.starts + timedelta(minutes=given.minutes)
-    rule = partial(domain.plan, course=given.course, starts=given.starts, ends=ends, places=given.places)
+    rule = partial(domain.plan, course=given.course, starts=given.starts, minutes=given.minutes, places=given.places)
     planned = the(await sessions.change(session, rule, now=now, by=who.ref, once=key), SessionPlanned)
     return shapes.SessionPlannedFor(
         session=session,

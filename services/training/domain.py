@@ -50,6 +50,7 @@ DIGITAL_KEY = Course(
     skill="digital-key",
     validity=timedelta(days=365),
 )
+PLANNED_AHEAD = timedelta(days=730)
 COURSES = {course.code: course for course in (DIGITAL_KEY,)}
 
 
@@ -71,6 +72,11 @@ class UnknownSession(NotFound):
 class SessionExists(Refused):
     en = "This session is planned already."
     vi = "Buổi học này đã được lên lịch."
+
+
+class SessionTooFar(Invalid):
+    en = "A session must begin within two years."
+    vi = "Buổi học phải bắt đầu trong vòng hai năm."
 
 
 class SessionInThePast(Invalid):
@@ -176,7 +182,7 @@ class Session:
 
 
 def plan(
-    session: Session, course: Code, starts: datetime, ends: datetime, places: int, *, now: datetime
+    session: Session, course: Code, starts: datetime, minutes: int, places: int, *, now: datetime
 ) -> Sequence[Fact]:
     if course not in COURSES:
         raise UnknownCourse(course=course, known=", ".join(COURSES))
@@ -184,6 +190,9 @@ def plan(
         raise SessionExists
     if starts <= now:
         raise SessionInThePast
+    if starts > now + PLANNED_AHEAD:
+        raise SessionTooFar
+    ends = starts + timedelta(minutes=minutes)
     return [SessionPlanned(course=course, starts=starts, ends=ends, places=places)]
 
 

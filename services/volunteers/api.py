@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from datetime import date
 from functools import partial
 from typing import Annotated
 
@@ -59,6 +58,7 @@ from services.volunteers.shapes import (
     AssistanceListed,
     AssistanceShown,
     AssistancesPage,
+    Day,
     GivenTo,
     HelpNeeded,
     Job,
@@ -223,7 +223,7 @@ async def assign_ride(
 ) -> RideChanged:
     """By hand; whoever had it is told that it is another's now."""
     check_reach(who, given.member)
-    await members.read(given.member, check_active)
+    check_active(await members.read(given.member, deepcopy))
     rule = partial(ride_rules.assign, member=given.member, code_word=choose())
     return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
 
@@ -234,7 +234,7 @@ async def list_rides(
     our: OurViews,
     who: Annotated[Actor, may("staff", "coordinator", "city", "operator")],
     now: Now,
-    day: Annotated[date | None, Query(description="of the tickets; today when not given")] = None,
+    day: Annotated[Day | None, Query(description="of the tickets; today when not given")] = None,
     after: After = None,
     limit: Limit = 100,
 ) -> RidesPage:
@@ -370,7 +370,7 @@ async def list_assistances(
     our: OurViews,
     who: Annotated[Actor, may("staff", "volunteer", "coordinator", "city", "operator")],
     now: Now,
-    day: Annotated[date | None, Query(description="of the tickets; today when not given")] = None,
+    day: Annotated[Day | None, Query(description="of the tickets; today when not given")] = None,
     after: After = None,
     limit: Limit = 100,
 ) -> AssistancesPage:
@@ -442,7 +442,7 @@ async def report(
     our: OurViews,
     who: Annotated[Actor, may("staff", "coordinator", "city", "operator")],
     now: Now,
-    day: Annotated[date | None, Query(description="local day; today when not given")] = None,
+    day: Annotated[Day | None, Query(description="local day; today when not given")] = None,
 ) -> Report:
     """The volunteers' half of the evening report."""
     day = day or local_day(now)

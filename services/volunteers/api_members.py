@@ -50,6 +50,7 @@ from services.volunteers.shapes import (
     CentreShown,
     CheckedIn,
     CheckedOut,
+    Day,
     Duties,
     DutyDay,
     DutyGivenTo,
@@ -174,7 +175,7 @@ def _new_member(centre: str, key: Once | None, sealer: Sealer) -> str:
 
 async def _check_hamlet(centres: Collection[Centre], centre: str, hamlet: str | None) -> None:
     if hamlet:
-        await centres.read(centre, partial(Centre.check_hamlet, hamlet=hamlet))
+        (await centres.read(centre, deepcopy)).check_hamlet(hamlet)
 
 
 async def _described(facts: Sequence[Fact], sealer: Sealer) -> MemberShown:
@@ -286,7 +287,7 @@ async def put_on_duty(
     member = _who_is_meant(who, given.member)
     if given.override and not who.is_a("coordinator"):
         raise NotYourRole
-    await members.read(member, check_active)
+    check_active(await members.read(member, deepcopy))
     maximum = await centres.read(centre, lambda found: found.maximum)
     rule = partial(roster_rules.put_on_duty, day=given.day, member=member, maximum=maximum, override=given.override)
     facts = await rosters.change(roster_of(centre, given.day), rule, now=now, by=who.ref, once=key)
@@ -302,7 +303,7 @@ async def list_duties(
     sealer: OurSealer,
     who: Annotated[Actor, may("volunteer", "staff", "coordinator")],
     now: Now,
-    since: Annotated[date | None, Query(alias="from", description="first local day; today when not given")] = None,
+    since: Annotated[Day | None, Query(alias="from", description="first local day; today when not given")] = None,
     days: Annotated[int, Query(ge=1, le=14)] = 7,
 ) -> Duties:
     """Who stands there on which day, and how many are missing."""
@@ -331,7 +332,7 @@ async def _name_of(members: Collection[Member], sealer: Sealer, member: str, who
     responses=problems(NotOnDuty, DayHasPassed),
 )
 async def take_off_duty(
-    centre: CentreRef, day: date, member: MemberRef, rosters: Rosters, who: ForHimself, key: OnceKey, now: Now
+    centre: CentreRef, day: Day, member: MemberRef, rosters: Rosters, who: ForHimself, key: OnceKey, now: Now
 ) -> None:
     """Taken away by the coordinator, or given back by the member himself."""
     _check_himself(who, member)

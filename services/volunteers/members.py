@@ -171,7 +171,8 @@ def check_active(member: Member) -> None:
 
 def _describe(member: Member, profile: Profile) -> list[Fact]:
     described = MemberDescribed(name=profile.name, team=profile.team)
-    return [described, _changed(member, profile, profile.skills)]
+    skills = {skill.skill: skill for skill in profile.skills}
+    return [described, _changed(member, profile, tuple(skills[code] for code in sorted(skills)))]
 
 
 def _changed(member: Member, profile: Profile, skills: tuple[Skill, ...]) -> MemberChanged:

@@ -50,6 +50,12 @@ Result = Literal[
 ]
 
 
+Day = Annotated[
+    date, Field(ge=date(2025, 7, 1), le=date(2099, 12, 31), description="local day", examples=["2026-11-24"])
+]
+"""Since there are wards with such centres, and while a calendar can still be reckoned from it."""
+
+
 class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -156,7 +162,7 @@ class MembersPage(Answer):
 
 
 class DutyGivenTo(Request):
-    day: Annotated[date, Field(examples=["2026-11-24"])]
+    day: Day
     member: Annotated[MemberRef | None, Field(description="who; a volunteer means himself")] = None
     override: Annotated[bool, Field(description="one more than the maximum; coordinator only")] = False
 

@@ -25,6 +25,7 @@ from services.training.domain import (
     SessionHasBegun,
     SessionInThePast,
     SessionNotBegun,
+    SessionTooFar,
     SkillStands,
     UnknownCourse,
     UnknownSession,
@@ -46,7 +47,7 @@ def do(session: Session, rule: Callable[..., Sequence[Fact]], *given: Any, at: d
 
 def a_session(places: int = 2, *members: str) -> Session:
     session = Session("31186-s-abcdef")
-    do(session, domain.plan, "digital-key", STARTS, STARTS + timedelta(hours=2), places)
+    do(session, domain.plan, "digital-key", STARTS, 120, places)
     for member in members:
         do(session, domain.enrol, member)
     return session
@@ -138,18 +139,23 @@ def test_who_waits_has_no_place_and_cannot_have_attended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("course", "starts", "refusal"), [("cooking", STARTS, UnknownCourse), ("digital-key", NOW, SessionInThePast)]
+    ("course", "starts", "refusal"),
+    [
+        ("cooking", STARTS, UnknownCourse),
+        ("digital-key", NOW, SessionInThePast),
+        ("digital-key", datetime.max.replace(tzinfo=UTC), SessionTooFar),
+    ],
 )
-def test_a_session_is_of_a_known_course_and_in_the_future(
+def test_a_session_is_of_a_known_course_and_in_the_near_future(
     course: str, starts: datetime, refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal):
-        domain.plan(Session("31186-s-abcdef"), course, starts, starts, 10, now=NOW)
+        domain.plan(Session("31186-s-abcdef"), course, starts, 120, 10, now=NOW)
 
 
 def test_a_session_is_planned_once() -> None:
     with pytest.raises(SessionExists):
-        domain.plan(a_session(), "digital-key", STARTS, STARTS, 10, now=NOW)
+        domain.plan(a_session(), "digital-key", STARTS, 120, 10, now=NOW)
 
 
 def test_what_nobody_planned_is_unknown() -> None:

@@ -131,6 +131,14 @@ class Ward:
     async def published(self, kind: type[Event]) -> int:
         return len(await self.system.bus.read(kind.topic()))
 
+    async def published_once(self, kind: type[Event]) -> None:
+        """It comes to the bus, and not twice."""
+
+        async def came() -> int:
+            return await self.published(kind)
+
+        assert await until(came) == 1
+
     async def until(self, path: str, who: str, seen: Callable[[Any], bool]) -> Any:
         """What `path` answers once it is as `seen` says."""
 

@@ -13,7 +13,7 @@ from services.volunteers import handlers
 from services.volunteers.rides import Ride
 from tests.support import run
 from tests.unit.volunteers.build import CENTRE, HELP, NOON, RIDE, TICKET, accepted, completed, issued, minute
-from tests.unit.volunteers.running import Ward, a_ward, until
+from tests.unit.volunteers.running import Ward, a_ward
 
 ADDRESS = "Số 12 hẻm 3, khu vực 5, phường Cái Răng"
 RIDES, HELPS, FLOOR = "/volunteers/rides", "/volunteers/assistances", f"/volunteers/centres/{CENTRE}"
@@ -212,7 +212,7 @@ def test_the_same_key_has_one_effect_and_one_answer(tmp_path: Path) -> None:
         assert await ward.post("/volunteers/members", ward.coordinator, named, key="k2") == one
         other = await ward.ask("POST", "/volunteers/members", ward.coordinator, named | {"team": "doi-khac"}, key="k2")
         assert (other.status_code, other.json()["slug"]) == (422, "key-reused")
-        assert await ward.published(MemberChanged) == 1
+        await ward.published_once(MemberChanged)
 
     played(tmp_path, story)
 
@@ -225,11 +225,7 @@ def test_a_ride_asked_for_later_knows_its_ticket(tmp_path: Path) -> None:
         await ward.post(RIDES, ward.staff, {"ticket": TICKET, "destination": ADDRESS})
         due = await ward.until(f"{RIDES}/{RIDE}", ward.staff, lambda ride: ride["state"] == "requested")
         assert due["code"] == "A012"
-
-        async def once() -> bool:
-            return await ward.published(RideHomeRequested) == 1
-
-        await until(once)
+        await ward.published_once(RideHomeRequested)
 
     played(tmp_path, story)
 
@@ -276,6 +272,24 @@ def test_a_day_has_two_or_three_on_duty_and_a_fourth_by_override(tmp_path: Path)
         duties = await ward.get(f"{FLOOR}/duties?days=2", ward.coordinator)
         assert [len(day["members"]) for day in duties["days"]] == [3, 0]
         assert [day["missing"] for day in duties["days"]] == [0, 2]
+
+    played(tmp_path, story)
+
+
+def test_nobody_is_put_to_work_who_is_not_a_member(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await requested(ward)
+        nobody = {"member": "31186-m-nobody"}
+        for path, body in (
+            (f"{RIDES}/{RIDE}/assign", nobody),
+            (f"{FLOOR}/check-in", nobody),
+            (f"{FLOOR}/duties", nobody | {"day": "2026-11-24"}),
+        ):
+            assert await ward.refused(path, ward.coordinator, body) == (404, "unknown-member")
+        resting = await ward.member()
+        await ward.ask("PATCH", f"/volunteers/members/{resting}", ward.coordinator, {"active": False})
+        body = {"member": resting}
+        assert await ward.refused(f"{RIDES}/{RIDE}/assign", ward.coordinator, body) == (409, "member-inactive")
 
     played(tmp_path, story)
 
