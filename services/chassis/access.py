@@ -27,6 +27,7 @@ from services.chassis.keys import Keys
 from services.chassis.passwords import Passwords
 from services.chassis.ratelimit import RateLimit
 from services.chassis.settings import Settings
+from services.chassis.trace import acting
 from services.contracts.events import AccountChanged, MemberChanged
 from services.contracts.words import Event
 
@@ -282,7 +283,7 @@ class AccountsKnown:
         self, clock: Clock, ask: Ask | None = None, heard: Callable[[], datetime | None] | None = None
     ) -> None:
         self._clock = clock
-        self._ask = ask
+        self.ask = ask
         self._heard = heard
         self._known: dict[str, Standing] = {}
         self._left: dict[str, int] = {}
@@ -332,9 +333,9 @@ class AccountsKnown:
         if self._silent_until and now < self._silent_until:
             return
         try:
-            if self._ask is None:
+            if self.ask is None:
                 raise Unavailable
-            standing = await self._ask(ref)
+            standing = await self.ask(ref)
         except Unavailable:
             self.degraded = True
             self._silent_until = now + timedelta(seconds=5)
@@ -486,6 +487,7 @@ def gate(roles: frozenset[str]) -> Callable[[Request], Awaitable[Actor]]:
         access: Access = request.app.state.system.access
         actor = await access.enter(request, roles)
         request.scope[ACTOR] = actor
+        acting.set(actor.ref)
         return actor
 
     who.roles = roles  # type: ignore[attr-defined]

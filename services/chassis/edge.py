@@ -13,7 +13,7 @@ from services.chassis import metrics
 from services.chassis.access import ACTOR, Actor
 from services.chassis.logs import shows
 from services.chassis.problems import BodyTooLarge, OurMistake, answer_of
-from services.chassis.trace import traceparent
+from services.chassis.trace import acting, traceparent
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Edge:
             elif name == b"traceparent":
                 parent = value
         trace = traceparent_for(parent)
-        token = traceparent.set(trace)
+        token, nobody = traceparent.set(trace), acting.set(None)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -84,6 +84,7 @@ class Edge:
             await answer_of(OurMistake(trace=trace[3:35]), scope, self._language)(scope, receive, answer)
         finally:
             self._note(scope, status, perf_counter() - begun)
+            acting.reset(nobody)
             traceparent.reset(token)
 
     def _counted(self, receive: Receive) -> Receive:

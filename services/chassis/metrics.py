@@ -22,7 +22,7 @@ rate_limited: Final = Counter(
     "caunoi_rate_limited_total", "Requests that came too fast, by limit", ("limit",), registry=registry
 )
 openings: Final = Counter(
-    "caunoi_sealed_openings_total", "Openings of what belongs to a person, by service", ("service",), registry=registry
+    "caunoi_opened_for_somebody_total", "Openings of a citizen's data for whoever asked", registry=registry
 )
 commit_group: Final = Histogram(
     "caunoi_commit_group_documents",

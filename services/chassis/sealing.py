@@ -13,16 +13,23 @@ from collections import OrderedDict
 from time import monotonic
 from typing import Any, Protocol
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from services.chassis import metrics
 from services.chassis.errors import Unavailable
 from services.chassis.keys import Keys
+from services.chassis.trace import acting
+
+log = structlog.get_logger()
 
 _SEALED = r"^s1:[0-9a-z-]{3,80}:[A-Za-z0-9_-]{38,8192}$"
 _SUBJECT = re.compile(r"[0-9a-z-]{3,80}")
+_CITIZENS = re.compile(r"\d{5}-\d{8}-|c-")
+"""Tickets and what belongs to them, contacts: each opening for somebody is logged."""
 _NONCE = 12
 _WRAPPED = b"k1"
 _KEYS_HELD = 2_048
@@ -92,9 +99,14 @@ class Sealer:
         if key is None:
             return None
         try:
-            return key.decrypt(hidden[:_NONCE], hidden[_NONCE:], subject.encode()).decode()
+            plain = key.decrypt(hidden[:_NONCE], hidden[_NONCE:], subject.encode()).decode()
         except InvalidTag:
             return None
+        who = acting.get()
+        if who and _CITIZENS.match(subject):
+            metrics.openings.inc()
+            log.info("opened_for_somebody", subject=subject, who=who)
+        return plain
 
     async def forget(self, subject: str) -> bool:
         """Delete its key: whatever was sealed for it, anywhere, can never be opened again."""

@@ -1,12 +1,19 @@
 """What belongs to a person: opened by faces, bound to her, gone when she is forgotten."""
 
+import json
+import sys
+
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from services.chassis import logs
 from services.chassis.keys import Keys
 from services.chassis.sealing import Sealed, Sealer, SealingKeyWrong
+from services.chassis.trace import acting
+from tests.desk import TICKET
 from tests.support import run
 
 KEYS = Keys.random()
@@ -98,6 +105,24 @@ def test_with_the_wrong_key_of_the_house_it_says_so_rather_than_that_she_was_for
             await Sealer(table, Keys.random()).open(sealed)
 
     run(story())
+
+
+def test_each_opening_of_a_citizens_data_for_somebody_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        sealer = Sealer(Table(), KEYS)
+        hers = await sealer.seal(f"{TICKET}-ride", "12 đường Trần Chiên")
+        ours = await sealer.seal("31186-m-abcdef", "Trần Văn Bé")
+        await sealer.open(hers)
+        token = acting.set("a-000001")
+        await sealer.open(hers)
+        await sealer.open(ours)
+        acting.reset(token)
+
+    logs.start("info", sys.stdout)
+    run(story())
+    structlog.reset_defaults()
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["subject"], line["who"]) == ("opened_for_somebody", f"{TICKET}-ride", "a-000001")
 
 
 def test_a_blind_index_finds_the_same_text_for_the_same_purpose_only() -> None:
