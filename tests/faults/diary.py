@@ -27,6 +27,7 @@ class Diary:
         self.attempts: list[Attempt] = []
         self.up = asyncio.Event()
         self.in_flight = 0
+        """Commands that were sent and not answered yet."""
         self.answered: Callable[[], None] = lambda: None
         """Called at each answer, before whoever asked hears of it."""
 
@@ -61,7 +62,9 @@ class Client:
         while True:
             await self._diary.up.wait()
             begun = monotonic()
+            self._diary.in_flight += 1
             answer = await self._try(raw)
+            self._diary.in_flight -= 1
             outcome = _outcome(answer)
             self._diary.keep(
                 Attempt(
@@ -85,15 +88,12 @@ class Client:
             await asyncio.sleep(BUSY_SECONDS)
 
     async def _try(self, raw: bytes) -> Answer | None:
-        self._diary.in_flight += 1
         try:
             if self._wire is None or self._wire.broken:
                 self._wire = await Wire.to(self._base)
             return await self._wire.ask(raw)
         except Lost:
             return None
-        finally:
-            self._diary.in_flight -= 1
 
 
 def _outcome(answer: Answer | None) -> Outcome:
