@@ -195,5 +195,6 @@ def _must_manage(manager: Manager, roles: Sequence[Role], centres: Sequence[str]
 def _must_fit(roles: Sequence[Role], centres: Sequence[str]) -> None:
     everywhere = not EVERYWHERE.isdisjoint(roles)
     device = not DEVICES.isdisjoint(roles)
-    if not roles or everywhere == bool(centres) or (device and (len(roles) > 1 or len(centres) > 1)):
+    mixed = everywhere and not EVERYWHERE.issuperset(roles)
+    if not roles or mixed or everywhere == bool(centres) or (device and (len(roles) > 1 or len(centres) > 1)):
         raise RolesDoNotFit

@@ -69,6 +69,7 @@ def test_city_and_operator_belong_to_no_centre() -> None:
         ([Role.COORDINATOR], []),
         ([Role.CITY], ["31186"]),
         ([Role.OPERATOR, Role.STAFF], ["31186"]),
+        ([Role.CITY, Role.STAFF], []),
         ([Role.KIOSK], ["31186", "31510"]),
         ([Role.KIOSK, Role.STAFF], ["31186"]),
         ([], ["31186"]),
