@@ -41,6 +41,9 @@ class Caller:
     def as_(self, token: str) -> "Caller":
         return Caller(self.http, f"Bearer {token}")
 
+    def as_nobody(self) -> "Caller":
+        return Caller(self.http)
+
     def with_pass(self, held: str) -> "Caller":
         return Caller(self.http, f"Pass {held}")
 

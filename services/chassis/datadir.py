@@ -67,24 +67,29 @@ class DataDirectory:
         """Make it if need be, lock it and look at its version. Raises `CannotStart`."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = self._locked()
             self._check_version()
             with tempfile.TemporaryFile(dir=self.path) as trial:
                 trial.write(bytes(4096))
                 trial.flush()
-        except BlockingIOError:
-            self.release()
-            raise InUse(
-                f"{self.path}: thư mục dữ liệu đang được một tiến trình khác sử dụng.",
-                f"{self.path}: this data directory is in use by another process.",
-            ) from None
         except OSError as error:
             self.release()
             raise self._not_usable(error) from None
         except CannotStart:
             self.release()
             raise
+
+    def _locked(self) -> int:
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InUse(
+                f"{self.path}: thư mục dữ liệu đang được một tiến trình khác sử dụng.",
+                f"{self.path}: this data directory is in use by another process.",
+            ) from None
+        return descriptor
 
     def settle(self, *, demo: bool) -> None:
         """Write down what it is in use for from now on. Raises `CannotStart` when demo and real data would mix."""

@@ -1,8 +1,10 @@
-"""`caunoi up`: the whole system in this process. With `--demo`: illustrative data, and the story once, on first start."""
+"""`caunoi up`: the whole system in this process. With `--demo`: illustrative data, and at first start the story."""
+
+import asyncio
+import importlib
 
 from fastapi import FastAPI
 
-from services.caunoi import shown
 from services.caunoi.app import build
 from services.chassis.datadir import DataDirectory
 from services.chassis.run import Besides, run
@@ -35,9 +37,9 @@ async def operator_token(app: FastAPI) -> str:
 def _demo(settings: Settings) -> Besides:
     async def besides(app: FastAPI, address: str) -> None:
         token = await operator_token(app)
-        from services.caunoi.demo.prepare import prepare  # an HTTP client, which serving does not wait for
-
-        await prepare(settings, address, token)
+        # An HTTP client and a YAML reader, which nobody who asks meanwhile should wait for.
+        prepare = await asyncio.to_thread(importlib.import_module, "services.caunoi.demo.prepare")
+        await prepare.prepare(settings, address, token)
 
     return besides
 
@@ -45,6 +47,8 @@ def _demo(settings: Settings) -> Besides:
 def _plain(settings: Settings, fresh: bool) -> Besides:
     async def besides(app: FastAPI, address: str) -> None:
         await operator_token(app)
+        from services.caunoi import shown
+
         shown.out.print(f"[bold]Cầu Nối[/] đang chạy: [bold]{address}[/]   [dim]Ctrl-C để dừng · to stop[/]")
         if fresh:
             where = "" if str(settings.data) == "data" else f" --data {settings.data}"

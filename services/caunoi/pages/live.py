@@ -9,11 +9,10 @@ import json
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader
 from starlette.staticfiles import StaticFiles
 
 from services.caunoi.demo.people import CENTRE
@@ -21,6 +20,9 @@ from services.caunoi.sentences import FOLLOWS, SENTENCES, WORDS
 from services.chassis.access import Actor, keep_session, may
 from services.chassis.service import System
 from services.chassis.web import Router
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 router = Router(tags=["pages"])
 
@@ -39,14 +41,12 @@ async def live_page(request: Request, who: Annotated[Actor, may("anyone")]) -> H
     """The board and the events of the visitor's centre; of the demo centre for everybody where there is one."""
     system: System = request.app.state.system
     demo = system.settings.demo
-    own = next(iter(sorted(who.centres)), None) if who.is_a(*MAY_LOOK) else None
-    centre = own or (CENTRE if demo else None)
-    page = HTMLResponse(
-        _templates().get_template("live.html").render(
-            centre=centre, demo=demo and centre == CENTRE, words=_in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS})
-        )
-    )
-    if own is None and demo and not who.roles:
+    signed_in = who.is_a(*MAY_LOOK) and who.ref != ONLOOKER
+    centre = min(who.centres, default=None) if signed_in else CENTRE if demo else None
+    words = _in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS})
+    shown = {"centre": centre, "demo": demo and centre == CENTRE, "words": words}
+    page = HTMLResponse(_templates().get_template("live.html").render(shown))
+    if centre and not signed_in:
         issued = system.access.tokens.issue(ONLOOKER, ["display"], [CENTRE], lifetime=LOOKING_LASTS)
         keep_session(page, request, issued)
     return page
@@ -58,5 +58,7 @@ def _in_script(value: object) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def _templates() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader  # a tenth of a second that the first answer need not wait for
+
     return Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -64,9 +64,9 @@ def test_a_directory_that_cannot_be_written_is_told() -> None:
         DataDirectory(Path("/proc/caunoi/data")).take()
 
 
-def test_what_was_said_leads_nowhere_after_a_failed_take(tmp_path: Path) -> None:
+def test_who_does_not_get_it_leaves_the_address_of_who_has_it(tmp_path: Path) -> None:
     first = taken(tmp_path)
+    first.announce("http://127.0.0.1:8000")
     with pytest.raises(InUse):
         DataDirectory(tmp_path).take()
-    first.announce("http://127.0.0.1:8000")
     assert first.announced() == "http://127.0.0.1:8000"
