@@ -6,6 +6,8 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import servers
+
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # The same examples every time: a failure that comes and goes teaches nobody. `make test-all` takes new ones, many more.
@@ -17,6 +19,10 @@ settings.register_profile(
     "thorough", deadline=None, max_examples=1000, print_blob=True, suppress_health_check=_slow_machine
 )
 settings.load_profile("steady")
+
+
+def pytest_sessionfinish() -> None:
+    servers.stop_all()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

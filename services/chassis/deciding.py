@@ -25,6 +25,7 @@ S = TypeVar("S")
 Rule = Callable[..., Sequence[Fact]]
 """`rule(state, now=...)` looks at the state, changes nothing, and returns facts or raises a `Refusal`."""
 
+TOKENS_KEPT = 16
 TIMER_BACKOFF = timedelta(seconds=30)
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -121,18 +122,24 @@ class Held:
     closed: bool = False
     """A write of unknown outcome is being settled: nothing is decided meanwhile."""
     touched: float = 0.0
+    tokens: tuple[str, ...] = ()
+    """Of its last writes."""
 
     def forget(self) -> None:
         """Throw the copy away; what waits stays."""
         self.state, self.version, self.sequence, self.time, self.due = None, 0, 0, BEFORE_ALL, None
-        self.marks, self.answered = Marks(), Answered()
+        self.marks, self.answered, self.tokens = Marks(), Answered(), ()
+
+    def written(self, token: str) -> None:
+        self.version += 1
+        self.tokens = (*self.tokens, token)[-TOKENS_KEPT:]
 
     def take(self, stored: Stored | None) -> None:
         """Become what lies in the store. A waiting command whose token shows up was carried out: it is answered."""
         if stored is None:
             self.state = self.kind.new(self.key[1])
         else:
-            self.version = stored.version
+            self.version, self.tokens = stored.version, stored.tokens
             self.sequence, self.time, marks, answered, state = _unpacked(stored.body)
             self.marks, self.answered = Marks(marks), Answered(answered)
             self.state = self.adapter.validate_json(state)
@@ -191,7 +198,10 @@ class Round:
         now = max(command.now, held.time)
         self._fire_timer(now)
         if command.rule is None:
-            return Outcome(command, command.look(held.state) if command.look else None)
+            try:
+                return Outcome(command, command.look(held.state) if command.look else None)
+            except Refusal as refusal:
+                return Outcome(command, error=refusal)
         if command.because and command.because in held.marks:
             return Outcome(command, [])
         if command.once and (answer := held.answered.get(command.once)):
@@ -217,7 +227,7 @@ class Round:
         """Make the write: the whole document."""
         held = self.held
         entries, facts = tuple(self._entries), tuple(self._facts)
-        self.write = Write(*held.key, held.version, self.token, held.packed(), held.due, entries, facts)
+        self.write = Write(*held.key, held.version, self.token, held.packed(), held.due, entries, facts, held.tokens)
 
     def _fire_timer(self, now: datetime) -> None:
         held = self.held

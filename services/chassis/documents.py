@@ -30,7 +30,17 @@ from services.chassis.ports import DocumentKey, Entry, Store, Written
 from services.chassis.trace import traceparent
 from services.contracts.words import Event, Fact, Origin
 
-__all__ = ["Broken", "Collection", "Documents", "KeyReused", "Kind", "MailboxFull", "OutcomeUnknown", "StorageFull", "the"]
+__all__ = [
+    "Broken",
+    "Collection",
+    "Documents",
+    "KeyReused",
+    "Kind",
+    "MailboxFull",
+    "OutcomeUnknown",
+    "StorageFull",
+    "the",
+]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -94,7 +104,8 @@ class Collection(Generic[S]):
         return cast(list[Fact], facts)
 
     async def read(self, id: str, look: Callable[[S], T]) -> T:
-        """What `look` sees in the durable, current state (blank if there is no such document). It must not keep it."""
+        """What `look` sees in the durable, current state (blank if there is no such document), or the refusal that it
+        raises. It must not keep the state."""
         return cast(T, await self._documents.look(self._state, id, look))
 
 
@@ -196,7 +207,7 @@ class Documents:
         """Carry out what waits, within three seconds, then end."""
         self._stopping = True
         deadline = time.monotonic() + 3
-        while (self._ready or self._busy) and time.monotonic() < deadline:
+        while (self._ready or self._busy) and time.monotonic() < deadline:  # noqa: ASYNC110  (the beat sets no event)
             await asyncio.sleep(0.01)
         for task in (*self._tasks, *self._settling):
             task.cancel()
@@ -296,7 +307,7 @@ class Documents:
         reach("store:after-write")
         durable = [round for round, outcome in zip(rounds, outcomes, strict=True) if outcome is Written.DURABLE]
         for round in durable:
-            round.held.version += 1
+            round.held.written(round.token)
         for round, outcome in zip(rounds, outcomes, strict=True):
             match outcome:
                 case Written.CONFLICT:
@@ -367,7 +378,7 @@ class Documents:
                 wait = min(wait * 2, 1.0)
         held.closed = False
         if outcome is Written.DURABLE:
-            held.version += 1
+            held.written(round.token)
             await self._answer(round)
             if round.owes:
                 self._woken()

@@ -1,4 +1,4 @@
-"""What a service is (`Service`, the table in its `app.py`), and what comes of the table when it runs (`Running`, `System`).
+"""What a service is (`Service`, the table in its `app.py`), and what comes of it when it runs (`Running`, `System`).
 
 Nothing is registered by importing: the table is read here, once, at start.
 """

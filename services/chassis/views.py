@@ -56,7 +56,9 @@ class Folded:
 class Projector:
     """Folds entries of the journal into view documents; a backend decides when, and keeps what comes out."""
 
-    def __init__(self, views: Iterable[View[Any]], kind_of: Mapping[type, str], facts: Mapping[str, type[Fact]]) -> None:
+    def __init__(
+        self, views: Iterable[View[Any]], kind_of: Mapping[type, str], facts: Mapping[str, type[Fact]]
+    ) -> None:
         self.views = tuple(views)
         self._facts = facts
         self._by_kind: dict[str, list[View[Any]]] = {}
@@ -105,6 +107,19 @@ class Projector:
             for (name, key), (source, mark, content) in open_documents.items()
             if content is not None
         ]
+
+    def touched(self, entries: Sequence[Entry]) -> dict[str, set[str]]:
+        """Which documents of which views these entries touch: what must be at hand to fold them."""
+        touched: dict[str, set[str]] = {}
+        for entry in entries:
+            _, _, kind, document = entry.source.split("/", 3)
+            if views := self._by_kind.get(kind, ()):
+                fact = self._facts[entry.type].model_validate_json(entry.body)
+                for view in views:
+                    touched.setdefault(view.name, set()).update(
+                        view.keys(fact, Stamp(document, entry.sequence, entry.time))
+                    )
+        return touched
 
     def parse(self, name: str, body: bytes) -> Any:
         return self._adapters[name].validate_json(body)

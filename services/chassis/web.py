@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from types import NoneType
 from typing import Annotated, Any, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -157,7 +158,7 @@ def _fetched_together(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     together = inspect.Parameter(
         "_given", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[dict[str, Any], Depends(given)]
     )
-    returns = hints.get("return", signature.return_annotation)
+    returns = None if hints.get("return") is NoneType else hints.get("return", signature.return_annotation)
     if returns is type(None):
         returns = None  # FastAPI takes NoneType for a body
     called.__signature__ = signature.replace(parameters=[*kept, together], return_annotation=returns)  # type: ignore[attr-defined]

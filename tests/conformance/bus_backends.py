@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from services.chassis.backends.kafka import KafkaBus
 from services.chassis.backends.sqlite_bus import SqliteBus
 from services.chassis.clock import system_clock
+from services.chassis.ids import token
 from services.chassis.ports import Bus, BusPromises, TopicSpec
+from tests import servers
 
 
 class Place(Protocol):
@@ -53,7 +56,27 @@ class EmbeddedPlace:
         await self._bus.tidy()
 
 
-BACKENDS = (Backend("embedded", SqliteBus.promises, EmbeddedPlace, ages=True),)
+class KafkaPlace:
+    """A namespace of its own keeps one test from another."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where if "|" in where else f"{servers.kafka().address}|{token(8)}-"
+        self._address, self._namespace = self.where.split("|")
+
+    async def open(self, topics: Sequence[TopicSpec]) -> Bus:
+        bus = KafkaBus(self._address, namespace=self._namespace)
+        await bus.provision(topics)
+        await bus.open(topics)
+        return bus
+
+    async def later(self, by: timedelta) -> None:
+        raise NotImplementedError
+
+
+BACKENDS = (
+    Backend("embedded", SqliteBus.promises, EmbeddedPlace, ages=True),
+    Backend("kafka", KafkaBus.promises, KafkaPlace, ages=False),
+)
 
 
 def backend(name: str) -> Backend:

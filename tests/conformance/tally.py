@@ -75,9 +75,7 @@ def ring(tally: Tally, *, now: datetime) -> Sequence[Fact]:
 
 
 KIND = Kind(new=Tally, evolve=evolve, due=lambda tally: tally.bell, when_due=ring)
-FACTS: dict[str, type[Fact]] = {
-    fact.__name__: fact for fact in (Counted, BellSet, BellRang, VolunteerCheckedIn)
-}
+FACTS: dict[str, type[Fact]] = {fact.__name__: fact for fact in (Counted, BellSet, BellRang, VolunteerCheckedIn)}
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,7 @@ def fold_total(total: Total | None, fact: Fact, stamp: Stamp) -> Total:
     return Total(stamp.id, stamp.id[:1], before + 1 if isinstance(fact, Counted) else before)
 
 
-TOTALS = View(
-    "totals", Tally, Total, keys=lambda fact, stamp: (stamp.id,), fold=fold_total, indexes=("group",)
-)
+TOTALS = View("totals", Tally, Total, keys=lambda fact, stamp: (stamp.id,), fold=fold_total, indexes=("group",))
 
 
 def projector() -> Projector:

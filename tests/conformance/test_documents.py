@@ -103,6 +103,19 @@ def test_a_refused_command_changes_nothing_and_publishes_nothing(opened: Opener)
     run(story())
 
 
+def test_a_look_may_refuse_cold_or_held(opened: Opener) -> None:
+    async def story() -> None:
+        def refuse(_: Tally) -> None:
+            raise TallyFull(limit=0)
+
+        async with heart_on(opened) as documents:
+            for _ in range(2):
+                with pytest.raises(TallyFull):
+                    await documents[Tally].read("a", refuse)
+
+    run(story())
+
+
 def test_a_repeated_key_gives_the_first_answer_again_even_after_a_restart(opened: Opener) -> None:
     async def story() -> None:
         key = Once("kiosk", "k1", b"body")
@@ -265,9 +278,7 @@ def test_folding_all_facts_gives_the_stored_state(opened: Opener) -> None:
             rules = [arrive, count, partial(tally.set_bell, seconds=1), partial(count, limit=0)]
             for second in range(50):
                 at = NOW + timedelta(seconds=second)
-                await asyncio.gather(
-                    documents[Tally].change("a", random.choice(rules), now=at), return_exceptions=True
-                )
+                await asyncio.gather(documents[Tally].change("a", random.choice(rules), now=at), return_exceptions=True)
             folded = Tally("a")
             for found in await store.facts("/tests/tally/a", 1, 1_000):
                 tally.evolve(folded, documents.parse(found), found.time)
@@ -280,6 +291,16 @@ def test_folding_all_facts_gives_the_stored_state(opened: Opener) -> None:
 # ------------------------------------------------------------------------------- two processes on one document
 
 
+SHARED = [name for name in BACKENDS if name != "sqlite"]
+
+
+@asynccontextmanager
+async def two_processes(name: str, folder: Path) -> AsyncIterator[tuple[Documents, Documents]]:
+    opened = BACKENDS[name](folder)
+    async with opened() as one, opened() as other, beating(one) as first, beating(other) as second:
+        yield first, second
+
+
 @asynccontextmanager
 async def two_hearts() -> AsyncIterator[tuple[MemoryStore, Documents, Documents]]:
     shelf = Shelf()
@@ -290,18 +311,20 @@ async def two_hearts() -> AsyncIterator[tuple[MemoryStore, Documents, Documents]
         yield one, first, second
 
 
-def test_two_processes_on_one_document_give_each_number_once() -> None:
+@pytest.mark.parametrize("name", SHARED)
+def test_two_processes_on_one_document_give_each_number_once(name: str, tmp_path: Path) -> None:
     async def story() -> None:
-        async with two_hearts() as (_, first, second):
+        async with two_processes(name, tmp_path) as (first, second):
             facts = await asyncio.gather(*(add(random.choice([first, second])) for _ in range(300)))
             assert sorted(the(found, Counted).to for found in facts) == list(range(1, 301))  # type: ignore[arg-type]
 
     run(story())
 
 
-def test_a_stale_copy_neither_refuses_nor_reads_what_is_no_longer_so() -> None:
+@pytest.mark.parametrize("name", SHARED)
+def test_a_stale_copy_neither_refuses_nor_reads_what_is_no_longer_so(name: str, tmp_path: Path) -> None:
     async def story() -> None:
-        async with two_hearts() as (_, first, second):
+        async with two_processes(name, tmp_path) as (first, second):
             await add(first)
             assert await total(second) == 1
             await add(first)
@@ -341,6 +364,7 @@ def test_a_document_that_the_store_will_not_have_fails_alone() -> None:
     async def story() -> None:
         store = MemoryStore(projector())
         async with beating(store) as documents:
+
             def swell(_: Tally, *, now: datetime) -> list[Counted]:
                 return [Counted(to=10**300)]
 

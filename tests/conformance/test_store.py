@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from services.chassis.backends.mongo import MongoClient, MongoStore
 from services.chassis.backends.sqlite_store import SqliteStore
+from services.chassis.ids import token
 from services.chassis.ports import Entry, Store, Write, Written
+from tests import servers
 from tests.conformance.memory_store import MemoryStore, Shelf
 from tests.conformance.tally import projector
 from tests.support import run
@@ -44,7 +47,30 @@ def memory(folder: Path) -> Opener:
     return opened
 
 
-BACKENDS: dict[str, Callable[[Path], Opener]] = {"sqlite": sqlite, "memory": memory}
+def mongo(client: MongoClient) -> Callable[[Path], Opener]:
+    def at(folder: Path) -> Opener:
+        database = f"t{token(16)}"
+
+        @asynccontextmanager
+        async def opened() -> Any:
+            store = MongoStore(servers.mongo().url, database, projector(), client=client)
+            await store.open()
+            try:
+                yield store
+            finally:
+                await store.close()
+
+        return opened
+
+    return at
+
+
+BACKENDS: dict[str, Callable[[Path], Opener]] = {
+    "sqlite": sqlite,
+    "memory": memory,
+    "motor": mongo("motor"),
+    "pymongo": mongo("pymongo"),
+}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -55,7 +81,13 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
 def entry(id: str, sequence: int, *, source: str = "a", topic: str | None = "volunteer-checked-in") -> Entry:
     body = b'{"to":%d}' % sequence
     return Entry(
-        f"{id}-{sequence}", f"/tests/tally/{source}", sequence, "Counted", NOW + timedelta(seconds=sequence), body, topic
+        f"{id}-{sequence}",
+        f"/tests/tally/{source}",
+        sequence,
+        "Counted",
+        NOW + timedelta(seconds=sequence),
+        body,
+        topic,
     )
 
 
@@ -168,6 +200,7 @@ def test_views_are_found_by_declared_fields_in_order_of_key(opened: Opener) -> N
         async with opened() as store:
             for name in ("a1", "a2", "b1"):
                 await store.commit([write(name, 0, entry(name, 1, source=name))])
+            await store.owed(10)  # where views are not folded by the commit, the relay's question has it done
             assert [key for key, _ in await store.find("totals", {"group": "a"})] == ["a1", "a2"]
             assert [key for key, _ in await store.find("totals", {"group": "a"}, after="a1")] == ["a2"]
             assert [key for key, _ in await store.find("totals", {}, limit=2)] == ["a1", "a2"]

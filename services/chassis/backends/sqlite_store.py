@@ -151,7 +151,7 @@ class SqliteStore:
         return [_entry(row) for row in rows]
 
     async def published(self, entries: Sequence[Entry]) -> None:
-        """Kept at once in memory, on disk by the next commit or half a second later: a crash between publishes twice."""
+        """Kept in memory at once, on disk by the next commit or half a second later: a crash between publishes twice."""
         for entry in entries:
             self._published = max(self._published, self._owed_at.get(entry.id, 0))
         if self._later is None or self._later.done():
@@ -247,9 +247,11 @@ class _ViewTable:
         self.fields = view.indexes
         columns = "".join(f', "{field}"' for field in self.fields)
         self.schema = [
-            f"CREATE TABLE IF NOT EXISTS {self.table} (key TEXT PRIMARY KEY, source TEXT NOT NULL, mark INTEGER NOT NULL,"
-            f" body BLOB NOT NULL{columns})"
-        ] + [f'CREATE INDEX IF NOT EXISTS {self.table}_{field} ON {self.table} ("{field}", key)' for field in self.fields]
+            f"CREATE TABLE IF NOT EXISTS {self.table} ("
+            f"key TEXT PRIMARY KEY, source TEXT NOT NULL, mark INTEGER NOT NULL, body BLOB NOT NULL{columns})"
+        ] + [
+            f'CREATE INDEX IF NOT EXISTS {self.table}_{field} ON {self.table} ("{field}", key)' for field in self.fields
+        ]
         names = ("key", "source", "mark", "body", *(f'"{field}"' for field in self.fields))
         changed = ", ".join(f"{name}=excluded.{name}" for name in names[2:])
         self._put = (

@@ -1,0 +1,541 @@
+"""The distributed bus: Kafka. Groups are read through FastStream, in batches of raw records that nothing has decoded.
+
+What the framework and the client do by themselves is switched off where it loses records: commits are explicit
+(`{partition: offset + 1}`, after the effects are durable), a header that is not UTF-8 reaches us as bytes, topics are
+made from the contract and never by a subscriber. Nothing here fails to start because the broker is away.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from services.chassis.errors import Unavailable
+from services.chassis.ports import BusPromises, Partition, Positions, Raw, Record, Subscription, TopicSpec, Worker
+
+BATCH_AT_MOST = 500
+IDLE_MS = 10
+"""FastStream sleeps this long again after an empty poll: more is added latency, blind."""
+SEND_SECONDS = 10.0
+COMMIT_SECONDS = 5.0
+ASK_SECONDS = 5.0
+RETRY_MOST = 10.0
+SESSION_MS = 10_000
+POLL_AT_LEAST_MS = 3_600_000
+"""A worker whose store is away takes nothing for long and must not lose its partitions for that."""
+_LOST = (KafkaError, OSError, TimeoutError, asyncio.TimeoutError)
+
+log = structlog.get_logger()
+
+
+class KafkaAway(Unavailable):
+    en = "Kafka does not answer; try again in {retry_after} s."
+    vi = "Kafka không trả lời, vui lòng thử lại sau {retry_after} giây."
+
+
+class NoSuchTopic(Unavailable):
+    en = "There is no topic {topic}; run `caunoi topics`."
+    vi = "Không có chủ đề {topic}; hãy chạy `caunoi topics`."
+
+
+class KafkaBus:
+    """`Bus` on a cluster; see `services.chassis.ports`. `servers`: host:port, comma separated.
+
+    `namespace` stands before every topic and group, so that several systems may share a cluster.
+    """
+
+    promises = BusPromises(survives_kill=True, partitions=True, many_processes=True)
+
+    def __init__(self, servers: str, *, namespace: str = "", replication: int = 1) -> None:
+        self._servers = servers
+        self._namespace = namespace
+        self._replication = replication
+        self._topics: dict[str, TopicSpec] = {}
+        self._read_by: dict[str, Sequence[str]] = {}
+        """What each group reads that was begun here."""
+        self._producer: AIOKafkaProducer | None = None
+        self._publishing = asyncio.Lock()
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a thousand lines in an outage of eight seconds
+
+    async def open(self, topics: Sequence[TopicSpec]) -> None:
+        self._topics = {spec.name: spec for spec in topics}
+
+    async def close(self) -> None:
+        await self._drop_producer()
+
+    # ---------------------------------------------------------------------------------------------- topics
+
+    async def provision(self, topics: Sequence[TopicSpec]) -> list[str]:
+        """Make what is missing; the names of those made. Raises when the cluster refuses one."""
+        async with self._admin() as admin:
+            there = set(await admin.list_topics())
+            wanted = [spec for spec in topics if self._wire(spec.name) not in there]
+            if wanted:
+                answer = await admin.create_topics([self._new(spec) for spec in wanted])
+                for name, code, *message in answer.topic_errors:  # `create_topics` itself raises none of these
+                    if code:
+                        raise Unavailable(topic=name, reason=str(message[0] if message else code))
+                await self._until_known(admin, wanted)
+        return [spec.name for spec in wanted]
+
+    async def _until_known(self, admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec]) -> None:
+        """Metadata lags behind creation."""
+        for _ in range(50):
+            found = await admin.describe_topics([self._wire(spec.name) for spec in wanted])
+            if all(one["error_code"] == 0 and one["partitions"] for one in found):
+                return
+            await asyncio.sleep(0.1)
+
+    async def drift(self, topics: Sequence[TopicSpec]) -> list[str]:
+        """Where contract and cluster differ, a line each; nothing when all is as stated."""
+        findings = []
+        async with self._admin() as admin:
+            there = set(await admin.list_topics())
+            known = [spec for spec in topics if self._wire(spec.name) in there]
+            findings += [f"{spec.name}: missing; run `caunoi topics`" for spec in topics if spec not in known]
+            names = [self._wire(spec.name) for spec in known]
+            described = {one["topic"]: one for one in await admin.describe_topics(names)}
+            for spec in known:
+                partitions = described[self._wire(spec.name)]["partitions"]
+                if len(partitions) != spec.partitions:
+                    findings.append(f"{spec.name}: {len(partitions)} partitions, the contract says {spec.partitions}")
+                fewest = min((len(one["replicas"]) for one in partitions), default=0)
+                if fewest < self._replication:
+                    findings.append(f"{spec.name}: {fewest} replicas, {self._replication} are wanted")
+            settings = await self._settings_of(admin, names)
+            for spec in known:
+                for name, wanted in _settings(spec, self._replication).items():
+                    found = settings[self._wire(spec.name)].get(name)
+                    if found != wanted:
+                        findings.append(f"{spec.name}: {name}={found}, expected {wanted}")
+        return findings
+
+    async def _settings_of(self, admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+        for answer in answers:
+            for _, _, _, name, entries in answer.resources:
+                found[name] = {entry[0]: entry[1] for entry in entries}
+        return found
+
+    def _new(self, spec: TopicSpec) -> NewTopic:
+        settings = _settings(spec, self._replication)
+        return NewTopic(self._wire(spec.name), spec.partitions, self._replication, topic_configs=settings)
+
+    def _check(self, topics: Iterable[str]) -> None:
+        """A topic that is not of the contract is not made by mistake."""
+        for topic in topics:
+            if topic not in self._topics:
+                raise NoSuchTopic(topic=topic)
+
+    def _wire(self, topic: str) -> str:
+        return self._namespace + topic
+
+    def _topic(self, wire: str) -> str:
+        return wire.removeprefix(self._namespace)
+
+    def _group(self, group: str) -> str:
+        return f"{self._namespace}caunoi-{group}"
+
+    def _raw(self, record: ConsumerRecord) -> Raw:
+        return Raw(
+            self._topic(record.topic),
+            record.partition,
+            record.offset,
+            record.key,
+            list(record.headers),
+            record.value,
+            datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        )
+
+    # --------------------------------------------------------------------------------------------- writing
+
+    async def publish(self, records: Sequence[Record]) -> int:
+        """One sender, in sequence: many that wait for a send each can break the order of a key in a long outage."""
+        self._check(record.topic for record in records)
+        async with self._publishing:
+            producer = await self._started_producer()
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    sent = [
+                        await producer.send(self._wire(one.topic), one.value, one.key, headers=list(one.headers))
+                        for one in records
+                    ]
+                    answers = await asyncio.gather(*sent, return_exceptions=True)
+            except _LOST as error:
+                await self._drop_producer()
+                raise KafkaAway(retry_after=1) from error
+            taken = next((at for at, answer in enumerate(answers) if isinstance(answer, BaseException)), len(answers))
+            if taken < len(answers):  # a fatal error stays: only a new producer gets out of it
+                log.warning("kafka_publish_failed", reason=type(answers[taken]).__name__)
+                await self._drop_producer()
+                if taken == 0:
+                    raise KafkaAway(retry_after=1)
+            return taken
+
+    async def _started_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._servers,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                request_timeout_ms=40_000,
+                metadata_max_age_ms=60_000,
+            )
+            try:
+                await asyncio.wait_for(producer.start(), ASK_SECONDS)
+            except _LOST as error:
+                await _bounded(producer.stop())
+                raise KafkaAway(retry_after=1) from error
+            self._producer = producer
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _bounded(producer.stop())  # with something pending it hangs while the broker is down
+
+    # -------------------------------------------------------------------------------------- reading: groups
+
+    async def subscribe(self, group: str, topics: Sequence[str], worker: Worker) -> Subscription:
+        self._check(topics)
+        self._read_by[group] = topics
+        wire = [self._wire(topic) for topic in topics]
+        return _GroupReader(self._servers, self._group(group), wire, worker, self._raw, self._wire, self._topic).start()
+
+    # --------------------------------------------------------------------------------------- reading: tails
+
+    async def tail(
+        self, topics: Sequence[str], since: datetime, receive: Callable[[Sequence[Raw]], Awaitable[None]]
+    ) -> Subscription:
+        self._check(topics)
+        subscription = Subscription()
+        cursor: dict[TopicPartition, int] = {}
+        task = asyncio.create_task(self._keep_tailing(topics, since, receive, cursor, subscription))
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+            subscription.alive = False
+
+        subscription.stop = stop
+        return subscription
+
+    async def _keep_tailing(
+        self,
+        topics: Sequence[str],
+        since: datetime,
+        receive: Callable[[Sequence[Raw]], Awaitable[None]],
+        cursor: dict[TopicPartition, int],
+        subscription: Subscription,
+    ) -> None:
+        wait = 0.5
+        while True:
+            try:
+                async with self._consumer() as consumer:
+                    partitions = await self._partitions(topics)
+                    consumer.assign(partitions)
+                    for partition in partitions:
+                        if partition not in cursor:
+                            cursor[partition] = await self._first_since(consumer, partition, since)
+                        consumer.seek(partition, cursor[partition])
+                    wait = 0.5
+                    await self._tail_on(consumer, receive, cursor, subscription)
+            except (*_LOST, NoSuchTopic) as error:
+                log.warning("tail_waits_for_kafka", reason=type(error).__name__)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_MOST)
+
+    async def _tail_on(
+        self,
+        consumer: AIOKafkaConsumer,
+        receive: Callable[[Sequence[Raw]], Awaitable[None]],
+        cursor: dict[TopicPartition, int],
+        subscription: Subscription,
+    ) -> None:
+        while True:
+            found = await consumer.getmany(timeout_ms=500, max_records=BATCH_AT_MOST)
+            batch = [self._raw(record) for records in found.values() for record in records]
+            if batch:
+                await receive(sorted(batch, key=lambda raw: raw.time))
+            for partition, records in found.items():
+                cursor[partition] = records[-1].offset + 1
+            subscription.heard = _heard(consumer) or subscription.heard
+
+    async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        if not topics:
+            return []
+        async with self._admin() as admin:
+            described = await admin.describe_topics([self._wire(topic) for topic in topics])
+        for one in described:
+            if one["error_code"]:
+                raise NoSuchTopic(topic=self._topic(one["topic"]))
+        return [TopicPartition(one["topic"], part["partition"]) for one in described for part in one["partitions"]]
+
+    async def _first_since(self, consumer: AIOKafkaConsumer, partition: TopicPartition, since: datetime) -> int:
+        millis = max(0, int(since.timestamp() * 1000))
+        found = (await consumer.offsets_for_times({partition: millis}))[partition]
+        if found is not None:
+            return int(found.offset)
+        return int((await consumer.end_offsets([partition]))[partition])
+
+    # --------------------------------------------------------------------------------- reading: all there is
+
+    async def read(self, topic: str, start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
+        self._check([topic])
+        async with _answering(), self._consumer() as consumer:
+            partitions = await self._partitions([topic])
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            firsts = await consumer.beginning_offsets(partitions)
+            batch: list[Raw] = []
+            for partition in partitions:
+                at = max(firsts[partition], (start or {}).get((topic, partition.partition), 0))
+                batch += await self._read_partition(consumer, partition, at, ends[partition], limit - len(batch))
+            return batch
+
+    async def _read_partition(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, at: int, end: int, limit: int
+    ) -> list[Raw]:
+        batch: list[Raw] = []
+        consumer.seek(partition, at)
+        while at < end and len(batch) < limit:
+            records = await consumer.getmany(partition, timeout_ms=1_000, max_records=limit - len(batch))
+            batch += [self._raw(record) for record in records.get(partition, ()) if record.offset < end]
+            position = await consumer.position(partition)
+            if not records and position == at:
+                raise TimeoutError(partition.topic)
+            at = position
+        return batch
+
+    async def rewind(self, group: str, since: datetime) -> None:
+        async with _answering(), self._admin() as admin:
+            stored = await admin.list_consumer_group_offsets(self._group(group))
+            async with self._consumer(group=self._group(group)) as consumer:
+                partitions = list(stored)
+                consumer.assign(partitions)
+                back = {}
+                for partition in partitions:
+                    first = await self._first_since(consumer, partition, since)
+                    back[partition] = min(first, stored[partition].offset)
+                if back:
+                    await consumer.commit(back)
+
+    async def lag(self, group: str) -> dict[Partition, int]:
+        async with _answering(), self._admin() as admin, self._consumer() as consumer:
+            stored = await admin.list_consumer_group_offsets(self._group(group))
+            partitions = {*stored, *await self._partitions(self._read_by.get(group, ()))}
+            firsts = await consumer.beginning_offsets(list(partitions))
+            ends = await consumer.end_offsets(list(partitions))
+            at = {one: stored[one].offset if one in stored else firsts[one] for one in partitions}
+            return {(self._topic(one.topic), one.partition): ends[one] - at[one] for one in partitions}
+
+    async def health(self) -> dict[str, Any]:
+        async with _answering(), self._admin() as admin:
+            cluster = await asyncio.wait_for(admin.describe_cluster(), ASK_SECONDS)
+        return {"brokers": len(cluster["brokers"]), "topics": len(self._topics)}
+
+    @asynccontextmanager
+    async def _consumer(self, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=1_048_576,
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            await asyncio.wait_for(consumer.start(), ASK_SECONDS)
+            yield consumer
+        finally:
+            await _bounded(consumer.stop())
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=5_000)
+        try:
+            await asyncio.wait_for(admin.start(), ASK_SECONDS)
+            yield admin
+        finally:
+            await _bounded(admin.close())
+
+
+class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One member of one group: FastStream's batch subscriber, renewed whenever it ends without being told to."""
+
+    def __init__(
+        self,
+        servers: str,
+        group: str,
+        topics: Sequence[str],
+        worker: Worker,
+        raw: Callable[[ConsumerRecord], Raw],
+        wire: Callable[[str], str],
+        topic: Callable[[str], str],
+    ) -> None:
+        """`raw` reads a record as the port has it; `wire` and `topic` turn a topic into its name on the cluster and
+        back."""
+        self._raw, self._wire, self._topic = raw, wire, topic
+        self._servers = servers
+        self._group = group
+        self._topics = topics
+        self._worker = worker
+        self._subscription = Subscription()
+        self._stopping = False
+        self._broken = False
+        self._broker: KafkaBroker | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    def start(self) -> Subscription:
+        task = asyncio.create_task(self._keep_reading())
+
+        async def stop() -> None:
+            if not self._stopping:
+                self._stopping = True
+                await self._worker.finish()
+                task.cancel()
+            await asyncio.wait([task])
+            self._subscription.alive = False
+
+        self._subscription.stop = stop
+        return self._subscription
+
+    async def _keep_reading(self) -> None:
+        wait = 0.5
+        while not self._stopping and not self._broken:
+            try:
+                subscriber = await self._begin()
+                wait = 0.5
+                while subscriber.running and not self._broken and not any(task.done() for task in subscriber.tasks):
+                    if subscriber.consumer is not None:
+                        self._subscription.heard = _heard(subscriber.consumer) or self._subscription.heard
+                    await asyncio.sleep(0.5)
+                log.error("group_reader_ended", group=self._group)
+            except _LOST as error:
+                log.warning("group_waits_for_kafka", group=self._group, reason=type(error).__name__)
+            finally:
+                await self._end()
+            if not self._broken:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_MOST)
+        self._subscription.alive = False
+
+    async def _begin(self) -> Any:
+        self._broker = KafkaBroker(
+            self._servers, consumer_only=True, allow_auto_create_topics=False, logger=None, apply_types=False,
+            graceful_timeout=5.0,
+        )  # fmt: skip
+        subscriber = self._broker.subscriber(
+            *self._topics,
+            batch=True,
+            group_id=self._group,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            max_records=BATCH_AT_MOST,
+            batch_timeout_ms=IDLE_MS,
+            fetch_max_wait_ms=100,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 3,
+            max_poll_interval_ms=POLL_AT_LEAST_MS,
+            listener=self,
+            parser=self._as_it_is,
+            decoder=_records,
+        )
+        subscriber(self._take)
+        await asyncio.wait_for(self._broker.start(), 30)
+        self._consumer = subscriber.consumer
+        return subscriber
+
+    async def _end(self) -> None:
+        broker, self._broker, self._consumer = self._broker, None, None
+        if broker is not None:
+            await _bounded(broker.stop())
+
+    async def _as_it_is(self, records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+        """No header is decoded here: one that is not UTF-8 would lose its record silently."""
+        return KafkaMessage(
+            raw_message=records,
+            body=records,
+            correlation_id="-",
+            message_id="-",
+            consumer=self._consumer,  # type: ignore[arg-type]
+        )
+
+    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+        try:
+            await self._worker.take([self._raw(record) for record in records], self._commit)
+        except Exception:  # a batch that is not taken is not given again: reading on would skip it
+            log.exception("worker_broke", group=self._group)
+            self._broken = True
+            await asyncio.Event().wait()
+
+    async def _commit(self, positions: Positions) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            raise KafkaAway(retry_after=1)
+        mine = consumer.assignment()
+        wanted = {TopicPartition(self._wire(topic), number): at for (topic, number), at in positions.items()}
+        offsets = {partition: at for partition, at in wanted.items() if partition in mine}
+        if not offsets:
+            return
+        try:
+            await asyncio.wait_for(consumer.commit(offsets), COMMIT_SECONDS)
+        except _LOST as error:
+            raise KafkaAway(retry_after=1) from error
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._worker.forget([(self._topic(one.topic), one.partition) for one in revoked])
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        return None
+
+
+async def _records(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+async def _bounded(ending: Awaitable[Any]) -> None:
+    """Ending something while the broker is down may hang, or end in a cancellation that is not ours."""
+    task = asyncio.ensure_future(ending)
+    await asyncio.wait([task], timeout=COMMIT_SECONDS)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await asyncio.wait([task], timeout=1)
+        task.exception() if task.done() and not task.cancelled() else None
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    try:
+        yield
+    except _LOST as error:
+        raise KafkaAway(retry_after=1) from error
+
+
+def _settings(spec: TopicSpec, replication: int) -> dict[str, str]:
+    return {
+        "cleanup.policy": "compact" if spec.compacted else "delete",
+        "retention.ms": str(int(spec.retention / timedelta(milliseconds=1))),
+        "min.insync.replicas": str(min(2, replication)),
+    }
+
+
+def _heard(consumer: AIOKafkaConsumer) -> datetime | None:
+    """When the broker last answered a fetch."""
+    polls = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
+    latest = max((poll for poll in polls if poll), default=None)
+    return datetime.fromtimestamp(latest / 1000, UTC) if latest else None
