@@ -248,7 +248,7 @@ def _freed(
     done: bool = False,
     offers: bool = True,
 ) -> Iterator[OfferVoid]:
-    """Tells whoever has the job, or was asked about it, that it is not his: all `but` one, not him who has `done` it."""
+    """Tells whoever has the job or was asked about it that it is not his: all `but` one, not him who has `done` it."""
     job = dispatch.jobs.get(id)
     if job is None:
         return
@@ -443,8 +443,13 @@ def _offer(dispatch: Dispatch, id: str, job: Job, member: str, now: datetime) ->
         code=job.code,
         contact_ref=dispatch.members[member].contact_ref,
         hamlet=job.hamlet,
-        metres=metres(dispatch.point, dispatch.point_of(job.hamlet)),
+        metres=metres_to(dispatch, job),
     )
+
+
+def metres_to(dispatch: Dispatch, job: Job) -> int | None:
+    """From the centre to the middle of the hamlet; None when one of both is not known."""
+    return metres(dispatch.point, dispatch.point_of(job.hamlet))
 
 
 def _void(dispatch: Dispatch, offer_id: str, offer: Offer, reason: VoidBecause, tell: bool = False) -> OfferVoid:

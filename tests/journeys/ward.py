@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -89,7 +89,7 @@ class Ward:
         """Somebody with a motorbike and a helmet to spare, whose number the notifier knows."""
         phone = f"09120{number or len(self.volunteers) + 1:05d}"
         contact = await self.post(
-            "/notify/contacts", {"phone": phone, "purposes": ["offers"], "centre": self.centre}, as_=self.coordinator
+            "/notify/contacts", {"phone": phone, "purposes": ["volunteer"], "centre": self.centre}, as_=self.coordinator
         )
         described = {
             "name": f"Nguyễn Văn Tình Nguyện {len(self.volunteers) + 1}",
@@ -160,6 +160,13 @@ class Ward:
         headers = {"Authorization": as_ if " " in as_ else f"Bearer {as_}"} if as_ else {}
         headers["Idempotency-Key"] = key or secrets.token_hex(12)
         return await self.http.request(method, path, json=body, headers=headers)
+
+
+@asynccontextmanager
+async def back_in(system: RunningSystem, ward: Ward) -> AsyncIterator[Ward]:
+    """The same ward, after a restart or in another loop."""
+    async with httpx2.AsyncClient(base_url=system.address, timeout=30) as http:
+        yield replace(ward, http=http)
 
 
 async def eventually(look: Callable[[], Awaitable[T]], true: Callable[[T], bool], seconds: float = 10) -> T:

@@ -62,7 +62,7 @@ async def _make_ready(operator: Caller, kept: Kept, settings: Settings) -> None:
         coordinator = await sign_in(operator, "dieuphoi", kept)
         for number, person in enumerate(MEMBERS):
             if number >= len(kept.members):
-                contact = await coordinator.post("/notify/contacts", {"phone": person.phone, "purposes": ["offers"]})
+                contact = await coordinator.post("/notify/contacts", {"phone": person.phone, "purposes": ["volunteer"]})
                 member = {
                     "centre": CENTRE,
                     "name": person.name,

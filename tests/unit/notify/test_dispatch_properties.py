@@ -46,8 +46,6 @@ class Morning(RuleBasedStateMachine):
         super().__init__()
         self.now = NOON
         self.ward = Ward()
-        self.wanted: dict[str, Any] = {}
-        """Job to the moment since which it is wanted, as a citizen sees it."""
         for member in MEMBERS:
             self.tell(dispatch.hear_member, changed(member))
 
@@ -120,6 +118,17 @@ class Morning(RuleBasedStateMachine):
         except Refusal as refusal:
             assert refusal.kind in ("refused", "forbidden", "not_found")
 
+    @precondition(lambda self: any(offer.member in self.ward.state.busy for offer in self.ward.state.closed.values()))
+    @rule(data=st.data())
+    def take_one_more(self, data: st.DataObject) -> None:
+        """Whoever has a job presses yes on everything else that he was ever asked."""
+        closed, busy = self.ward.state.closed, self.ward.state.busy
+        id = data.draw(st.sampled_from(sorted(id for id, offer in closed.items() if offer.member in busy)))
+        try:
+            self.tell(dispatch.accept, id, closed[id].member)
+        except Refusal as refusal:
+            assert refusal.kind == "refused"
+
     @rule(seconds=st.sampled_from([1, 30, 60, 119, 120, 180, 361, 7_200]))
     def wait(self, seconds: int) -> None:
         for _ in range(min(seconds, 8)):
@@ -172,7 +181,7 @@ class Morning(RuleBasedStateMachine):
 
 
 TestMorning = Morning.TestCase
-TestMorning.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMorning.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 
 
 # ------------------------------------------------------------------------------------------ any order, any number of times

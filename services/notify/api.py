@@ -1,0 +1,278 @@
+"""HTTP for the work: the centre, offers, the dispatch, what is escalated, and the messages for the operator."""
+
+from copy import deepcopy
+from datetime import date
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import Query, Request
+
+from services.chassis.access import Actor, may
+from services.chassis.clock import local_day
+from services.chassis.documents import Collection, the
+from services.chassis.sealing import Sealer
+from services.chassis.views import Views
+from services.chassis.web import Now, OnceKey, Router, of, own, problems
+from services.contracts.events import OfferAccepted, OfferVoid
+from services.contracts.words import CentreRef, OfferRef, VoidBecause
+from services.notify import dispatch as rules
+from services.notify import views
+from services.notify.contacts import Contact
+from services.notify.dispatch import (
+    AlreadyYours,
+    FloorTooThin,
+    HasAnotherJob,
+    NoLongerNeeded,
+    NotOnTheFloor,
+    NotYourOffer,
+    OfferDeclined,
+    OfferExpired,
+    OfferTaken,
+    UnknownOffer,
+)
+from services.notify.dispatch_state import FLOOR_MINIMUM, CentreDescribed, Dispatch, Hamlet, Job
+from services.notify.sender import text_of
+from services.notify.shapes import (
+    CentreGiven,
+    CentreShown,
+    DispatchShown,
+    Escalations,
+    EscalationShown,
+    HamletShown,
+    JobShown,
+    MessageShown,
+    MessagesPage,
+    MyOffers,
+    OfferDeclinedNow,
+    OfferShown,
+    OfferTakenUp,
+    OnTheFloorShown,
+    OpenOfferShown,
+)
+from services.notify.texts import masked
+from services.notify.views import ESCALATIONS, MESSAGES, EscalationRow, MessageRow
+
+router = Router(prefix="/notify", tags=["notify"])
+
+Dispatches = Annotated[Collection[Dispatch], of(Dispatch)]
+Contacts = Annotated[Collection[Contact], of(Contact)]
+OurViews = Annotated[Views, own("notify", Views)]
+OurSealer = Annotated[Sealer, own("notify", Sealer)]
+After = Annotated[str | None, Query(max_length=80, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Volunteer = Annotated[Actor, may("volunteer")]
+_OVER = (OfferTaken, AlreadyYours, OfferExpired, OfferDeclined, NoLongerNeeded)
+
+
+# ------------------------------------------------------------------------------------------------------ centre
+
+
+@router.put("/centres/{centre}", operation_id="describe_centre_to_notify")
+async def describe_centre(
+    centre: CentreRef,
+    given: CentreGiven,
+    dispatches: Dispatches,
+    who: Annotated[Actor, may("operator", "coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> CentreShown:
+    """This service's part of the ward's YAML, whole: how an SMS begins, and where the hamlets lie."""
+    hamlets = {code: Hamlet(name=one.name, lat=one.lat, lon=one.lon) for code, one in given.hamlets.items()}
+    described = CentreDescribed(short_name=given.short_name, lat=given.lat, lon=given.lon, hamlets=hamlets)
+    rule = partial(rules.describe, described=described)
+    said = the(await dispatches.change(centre, rule, now=now, by=who.ref, once=key), CentreDescribed)
+    shown = {code: HamletShown.model_validate(hamlet) for code, hamlet in sorted(said.hamlets.items())}
+    return CentreShown(centre=centre, short_name=said.short_name, lat=said.lat, lon=said.lon, hamlets=shown)
+
+
+# ------------------------------------------------------------------------------------------------------ offers
+
+
+@router.get("/me/offers")
+async def my_offers(dispatches: Dispatches, who: Volunteer) -> MyOffers:
+    """The offers that stand for me now."""
+    found: list[OfferShown] = []
+    for centre in sorted(who.centres):
+        found += await dispatches.read(centre, partial(_offers_of, member=who.member or ""))
+    return MyOffers(offers=sorted(found, key=lambda offer: offer.expires))
+
+
+def _offers_of(dispatch: Dispatch, member: str) -> list[OfferShown]:
+    return [
+        _shown(dispatch, id, dispatch.jobs[offer.job])
+        for id, offer in dispatch.offers.items()
+        if offer.member == member
+    ]
+
+
+def _shown(dispatch: Dispatch, id: str, job: Job) -> OfferShown:
+    offer = dispatch.offers[id]
+    hamlet = dispatch.hamlets.get(job.hamlet or "")
+    return OfferShown(
+        offer_id=id,
+        job=offer.job,
+        kind=job.kind,
+        code=job.code,
+        hamlet=job.hamlet,
+        hamlet_name=hamlet.name if hamlet else None,
+        metres=rules.metres_to(dispatch, job),
+        made=offer.made,
+        expires=offer.expires,
+    )
+
+
+@router.post(
+    "/offers/{offer_id}/accept",
+    responses=problems(UnknownOffer, NotYourOffer, *_OVER, HasAnotherJob, NotOnTheFloor, FloorTooThin),
+)
+async def accept_offer(
+    offer_id: OfferRef, dispatches: Dispatches, who: Volunteer, key: OnceKey, now: Now
+) -> OfferTakenUp:
+    """The first acceptance wins; everybody else hears that it is taken."""
+    rule = partial(rules.accept, offer_id=offer_id, member=who.member or "")
+    facts = await dispatches.change(offer_id[:5], rule, now=now, by=who.ref, once=key)
+    won = the(facts, OfferAccepted)
+    return OfferTakenUp(offer_id=won.offer_id, job=won.job, kind=won.kind, member=won.member)
+
+
+@router.post("/offers/{offer_id}/decline", responses=problems(UnknownOffer, NotYourOffer, *_OVER))
+async def decline_offer(
+    offer_id: OfferRef, dispatches: Dispatches, who: Volunteer, key: OnceKey, now: Now
+) -> OfferDeclinedNow:
+    """The next one is asked at once."""
+    rule = partial(rules.decline, offer_id=offer_id, member=who.member or "")
+    facts = await dispatches.change(offer_id[:5], rule, now=now, by=who.ref, once=key)
+    said = next(fact for fact in facts if isinstance(fact, OfferVoid) and fact.reason is VoidBecause.DECLINED)
+    return OfferDeclinedNow(offer_id=said.offer_id, job=said.job, kind=said.kind)
+
+
+# ---------------------------------------------------------------------------------------------------- dispatch
+
+
+@router.get("/centres/{centre}/dispatch")
+async def show_dispatch(
+    centre: CentreRef,
+    dispatches: Dispatches,
+    our: OurViews,
+    who: Annotated[Actor, may("coordinator", "operator")],
+) -> DispatchShown:
+    """Who is on the floor, what is wanted, who was asked, and what waits for the coordinator."""
+    dispatch = await dispatches.read(centre, deepcopy)
+    rows = [(key, row) async for key, row in views.every(our, ESCALATIONS, centre=centre, state="open")]
+    return DispatchShown(
+        centre=centre,
+        on_floor=[
+            _on_floor(dispatch, member) for member in sorted(dispatch.members) if dispatch.members[member].on_floor
+        ],
+        minimum_on_floor=FLOOR_MINIMUM,
+        jobs=[_job(dispatch, id, job) for id, job in sorted(dispatch.jobs.items(), key=lambda item: item[1].asked)],
+        escalations=[_escalation(key, row) for key, row in rows],
+    )
+
+
+def _on_floor(dispatch: Dispatch, member: str) -> OnTheFloorShown:
+    volunteer = dispatch.members[member]
+    return OnTheFloorShown(
+        member=member,
+        job=dispatch.job_of(member),
+        open_offers=sum(offer.member == member for offer in dispatch.offers.values()),
+        offers_today=volunteer.offers,
+        jobs_today=volunteer.jobs,
+    )
+
+
+def _job(dispatch: Dispatch, id: str, job: Job) -> JobShown:
+    return JobShown(
+        job=id,
+        kind=job.kind,
+        code=job.code,
+        hamlet=job.hamlet,
+        seats=job.seats,
+        since=job.asked,
+        member=job.member,
+        escalated=job.escalated,
+        open_offers=[
+            OpenOfferShown(offer_id=offer_id, member=offer.member, made=offer.made, expires=offer.expires)
+            for offer_id, offer in dispatch.standing(id)
+        ],
+        declined=len(job.declined),
+    )
+
+
+@router.get("/centres/{centre}/escalations")
+async def list_escalations(
+    centre: CentreRef,
+    our: OurViews,
+    who: Annotated[Actor, may("coordinator", "staff", "operator")],
+    state: Literal["open", "closed"] = "open",
+    after: After = None,
+    limit: Limit = 100,
+) -> Escalations:
+    """What waits for the coordinator (`open`), and what did."""
+    rows = await our.find(ESCALATIONS, after=after, limit=limit, centre=centre, state=state)
+    shown = [_escalation(key, row) for key, row in rows]
+    return Escalations(escalations=shown, next=rows[-1][0] if len(rows) == limit else None)
+
+
+def _escalation(key: str, row: EscalationRow) -> EscalationShown:
+    return EscalationShown(
+        id=key,
+        since=row.since,
+        state="open" if row.state == "open" else "closed",
+        job=row.job,
+        kind=row.kind,
+        reason=row.reason,
+        on_floor=row.on_floor,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- messages
+
+
+@router.get("/messages")
+async def list_messages(
+    request: Request,
+    centre: Annotated[CentreRef, Query(examples=["31186"])],
+    our: OurViews,
+    sealer: OurSealer,
+    contacts: Contacts,
+    dispatches: Dispatches,
+    who: Annotated[Actor, may("operator")],
+    now: Now,
+    day: Annotated[
+        date | None, Query(ge=date(2025, 7, 1), le=date(2099, 12, 31), description="local day; today if none is given")
+    ] = None,
+    limit: Limit = 100,
+) -> MessagesPage:
+    """The drawer: what was sent, what is about to be, and what was not and why. Numbers are masked."""
+    chosen = (day or local_day(now)).isoformat()
+    rows = [row async for row in views.every(our, MESSAGES, centre=centre, day=chosen)]
+    rows.sort(key=lambda row: (row[1].planned, row[0]), reverse=True)
+    base_url = request.app.state.system.settings.base_url
+    shown = [await _message(key, row, sealer, contacts, dispatches, base_url) for key, row in rows[:limit]]
+    return MessagesPage(day=chosen, messages=shown)
+
+
+async def _message(
+    key: str,
+    row: MessageRow,
+    sealer: Sealer,
+    contacts: Collection[Contact],
+    dispatches: Collection[Dispatch],
+    base_url: str,
+) -> MessageShown:
+    sealed = await contacts.read(row.contact_ref, lambda contact: contact.phone)
+    number = await sealer.open(sealed) if sealed else None
+    return MessageShown(
+        id=key,
+        template=row.template,
+        state=row.state,
+        reason=row.reason,
+        to=masked(number) if number else None,
+        text=await text_of(row, dispatches, sealer, base_url) if number else "",
+        planned=row.planned,
+        expires=row.expires,
+        ended=row.ended,
+        carrier=row.carrier,
+        segments=row.segments,
+    )

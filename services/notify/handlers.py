@@ -1,0 +1,157 @@
+"""What happens when X, in whatever order it arrives and however often. One change a document, from the event alone."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+from services.chassis.documents import Collection
+from services.chassis.sealing import Sealer
+from services.chassis.views import Views
+from services.contracts.events import (
+    AssistanceCancelled,
+    AssistanceFinished,
+    AssistanceRequested,
+    AssistanceTaken,
+    ContactErased,
+    MemberChanged,
+    OfferMade,
+    OfferVoid,
+    QueueCalled,
+    RideAssigned,
+    RideCancelled,
+    RideCompleted,
+    RideHomeRequested,
+    RidePlanned,
+    RideReleased,
+    VolunteerCheckedIn,
+    VolunteerCheckedOut,
+)
+from services.contracts.words import Event
+from services.notify import contacts as contact_rules
+from services.notify import dispatch as rules
+from services.notify import messages, views
+from services.notify.contacts import Contact
+from services.notify.dispatch_state import Dispatch
+from services.notify.messages import TERMS, Message, MessagePlanned, Template
+from services.notify.views import CONTACTS
+
+Now = Annotated[datetime, "when it is handled"]
+Dispatches = Collection[Dispatch]
+Messages = Collection[Message]
+
+
+# ------------------------------------------------------------------------------------------ the dispatch
+
+
+async def know_member(event: MemberChanged, dispatches: Dispatches, now: Now) -> None:
+    await dispatches.change(event.centre, partial(rules.hear_member, event=event), now=now, because=event)
+
+
+async def put_on_the_floor(event: VolunteerCheckedIn, dispatches: Dispatches, now: Now) -> None:
+    await dispatches.change(event.centre, partial(rules.check_in, event=event), now=now, because=event)
+
+
+async def take_off_the_floor(event: VolunteerCheckedOut, dispatches: Dispatches, now: Now) -> None:
+    await dispatches.change(event.centre, partial(rules.check_out, event=event), now=now, because=event)
+
+
+async def offer_help(event: AssistanceRequested, dispatches: Dispatches, now: Now) -> None:
+    await dispatches.change(event.centre, partial(rules.open_assistance, event=event), now=now, because=event)
+
+
+async def offer_ride_home(event: Event, dispatches: Dispatches, now: Now) -> None:
+    assert isinstance(event, RideHomeRequested | RideReleased)
+    await dispatches.change(event.centre, partial(rules.open_ride, event=event), now=now, because=event)
+
+
+async def note_who_has_it(event: Event, dispatches: Dispatches, now: Now) -> None:
+    assert isinstance(event, RideAssigned | AssistanceTaken)
+    await dispatches.change(event.centre, partial(rules.give, event=event), now=now, because=event)
+
+
+async def free_whoever_had_it(event: Event, dispatches: Dispatches, now: Now) -> None:
+    assert isinstance(event, RideCancelled | RideCompleted | RidePlanned | AssistanceFinished | AssistanceCancelled)
+    await dispatches.change(event.centre, partial(rules.end, event=event), now=now, because=event)
+
+
+# ------------------------------------------------------------------------------------------ the vault
+
+
+async def know_whose_number_it_is(event: MemberChanged, contacts: Collection[Contact], our: Views, now: Now) -> None:
+    """The contact that it names is his, and those that were his before are not. Which those are, is looked up: what a
+    crash left undone is found again when the event is delivered again."""
+    before = {ref async for ref, _ in views.every(our, CONTACTS, member=event.member)}
+    rule = partial(contact_rules.hear_member, event=event)
+    for ref in sorted(before | ({event.contact_ref} if event.contact_ref else set())):
+        await contacts.change(ref, rule, now=now, because=event)
+
+
+async def forget_the_number(event: ContactErased, sealer: Sealer) -> None:
+    """The key goes, and with it the number and every text that was sent to it, in every copy."""
+    await sealer.forget(event.contact_ref)
+
+
+# ------------------------------------------------------------------------------------------ messages
+
+
+async def tell_citizen_to_come(event: QueueCalled, documents: Messages, now: Now) -> None:
+    """One text a ticket in all: a recall finds the message of the first call."""
+    if event.contact_ref:
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.CALLED,
+            contact_ref=event.contact_ref,
+            expires=event.at + TERMS[Template.CALLED].lasts,
+            language=event.language,
+            about={"code": event.code, "counter": event.counter},
+        )
+        await _plan(f"{event.ticket_id}-called", planned, event, documents, now)
+
+
+async def tell_citizen_who_drives(event: RideAssigned, documents: Messages, now: Now) -> None:
+    """Once for each driver. His name is on her ticket page, not in the text."""
+    if event.contact_ref:
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.RIDE_ASSIGNED,
+            contact_ref=event.contact_ref,
+            expires=event.at + TERMS[Template.RIDE_ASSIGNED].lasts,
+            language=event.language,
+            about={},
+        )
+        await _plan(f"{event.ride_id}-by-{event.member[8:]}", planned, event, documents, now)
+
+
+async def tell_the_volunteer(event: OfferMade, documents: Messages, now: Now) -> None:
+    if event.contact_ref:
+        about: dict[str, str | int | None] = {
+            "kind": event.kind.value,
+            "offer_id": event.offer_id,
+            "code": event.code,
+            "hamlet": event.hamlet,
+            "metres": event.metres,
+        }
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.OFFER,
+            contact_ref=event.contact_ref,
+            expires=event.expires,
+            about={name: value for name, value in about.items() if value is not None},
+        )
+        await _plan(f"{event.offer_id}-offer", planned, event, documents, now)
+
+
+async def tell_the_volunteer_it_is_over(event: OfferVoid, documents: Messages, now: Now) -> None:
+    if event.tell and event.contact_ref:
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.OFFER_VOID,
+            contact_ref=event.contact_ref,
+            expires=event.at + TERMS[Template.OFFER_VOID].lasts,
+            about={"kind": event.kind.value, "reason": event.reason.value, "offer_id": event.offer_id},
+        )
+        await _plan(f"{event.offer_id}-void", planned, event, documents, now)
+
+
+async def _plan(id: str, planned: MessagePlanned, event: Event, documents: Messages, now: datetime) -> None:
+    await documents.change(id, partial(messages.plan, planned=planned), now=now, because=event)
