@@ -4,6 +4,7 @@ Nothing else reads the environment. A bad value is a `SettingsError` of one clea
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CAUNOI_"
+_PASSWORD = re.compile(r"//[^@/]+@")
 
 
 class SettingsError(Exception):
@@ -24,7 +26,18 @@ class Settings(BaseSettings):
 
     data: Annotated[Path, Field(description="directory of the databases, keys and backups")] = Path("data")
     secrets: Annotated[Path | None, Field(description="directory of the keys, if they are not in DATA/secrets")] = None
-    backend: Annotated[Literal["embedded"], Field(description="where documents and events live")] = "embedded"
+    backend: Annotated[
+        Literal["embedded", "distributed"], Field(description="files of its own, or MongoDB and Kafka")
+    ] = "embedded"
+    mongo_url: Annotated[str, Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB, a replica set")] = (
+        "mongodb://localhost:27017/?replicaSet=rs0"
+    )
+    mongo_client: Annotated[Literal["motor", "pymongo"], Field(description="what drives MongoDB")] = "motor"
+    kafka_servers: Annotated[str, Field(min_length=3, description="host:port of Kafka's brokers")] = "localhost:9092"
+    kafka_replication: Annotated[int, Field(ge=1, le=9, description="copies of each topic")] = 1
+    namespace: Annotated[
+        str, Field(pattern=r"^([a-z0-9]+-)?$", description="before topics, groups and databases, on shared servers")
+    ] = ""
     host: Annotated[str, Field(min_length=1, max_length=255, description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="port to listen on")] = 8000
     public_url: Annotated[
@@ -64,6 +77,7 @@ class Settings(BaseSettings):
 
     def masked(self) -> dict[str, str]:
         """What `caunoi config` prints: each variable and its value, keys as the directory that holds them."""
-        return {PREFIX + field.upper(): str(value) for field, value in self if value is not None} | {
+        shown = {field: _PASSWORD.sub("//******@", str(value)) for field, value in self if value is not None}
+        return {PREFIX + field.upper(): value for field, value in shown.items()} | {
             f"{PREFIX}SECRETS": f"{self.secrets_directory} (******)"
         }

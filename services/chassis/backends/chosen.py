@@ -1,12 +1,9 @@
-"""Which store and which bus: chosen here, once."""
+"""Which store and which bus: chosen here, once. A backend that is not chosen is not even imported."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
 
-from services.chassis.backends.sqlite_bus import SqliteBus
-from services.chassis.backends.sqlite_store import SqliteStore
 from services.chassis.ports import Bus, Store
 from services.chassis.settings import Settings
 from services.chassis.views import Projector
@@ -20,12 +17,34 @@ class Backend:
     bus: Callable[[], Bus]
 
     @classmethod
-    def chosen(cls, settings: Settings) -> Self:
+    def chosen(cls, settings: Settings) -> "Backend":
         match settings.backend:
             case "embedded":
-                return cls(
-                    store=lambda name, projector: SqliteStore(
-                        settings.data / f"{name}.sqlite", projector, timedelta(days=settings.retention_days)
-                    ),
-                    bus=lambda: SqliteBus(settings.data / "bus.sqlite"),
-                )
+                return _embedded(settings)
+            case "distributed":
+                return _distributed(settings)
+
+
+def _embedded(settings: Settings) -> Backend:
+    from services.chassis.backends.sqlite_bus import SqliteBus
+    from services.chassis.backends.sqlite_store import SqliteStore
+
+    def store(service: str, projector: Projector) -> Store:
+        return SqliteStore(settings.data / f"{service}.sqlite", projector, timedelta(days=settings.retention_days))
+
+    return Backend(store, lambda: SqliteBus(settings.data / "bus.sqlite"))
+
+
+def _distributed(settings: Settings) -> Backend:
+    from services.chassis.backends.kafka import KafkaBus
+    from services.chassis.backends.mongo import MongoStore
+
+    def store(service: str, projector: Projector) -> Store:
+        keep = timedelta(days=settings.retention_days)
+        database = f"{settings.namespace}caunoi-{service}"
+        return MongoStore(settings.mongo_url, database, projector, client=settings.mongo_client, keep=keep)
+
+    def bus() -> Bus:
+        return KafkaBus(settings.kafka_servers, namespace=settings.namespace, replication=settings.kafka_replication)
+
+    return Backend(store, bus)

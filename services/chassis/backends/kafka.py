@@ -247,9 +247,9 @@ class KafkaBus:
                 async with self._consumer() as consumer:
                     partitions = await self._partitions(topics)
                     consumer.assign(partitions)
+                    fresh = [partition for partition in partitions if partition not in cursor]
+                    cursor.update(await self._first_since(consumer, fresh, since))
                     for partition in partitions:
-                        if partition not in cursor:
-                            cursor[partition] = await self._first_since(consumer, partition, since)
                         consumer.seek(partition, cursor[partition])
                     wait = 0.5
                     await self._tail_on(consumer, receive, cursor, subscription)
@@ -284,12 +284,16 @@ class KafkaBus:
                 raise NoSuchTopic(topic=self._topic(one["topic"]))
         return [TopicPartition(one["topic"], part["partition"]) for one in described for part in one["partitions"]]
 
-    async def _first_since(self, consumer: AIOKafkaConsumer, partition: TopicPartition, since: datetime) -> int:
+    async def _first_since(
+        self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], since: datetime
+    ) -> dict[TopicPartition, int]:
+        """Per partition the offset of its first record not older than `since`, or its end."""
+        if not partitions:
+            return {}
         millis = max(0, int(since.timestamp() * 1000))
-        found = (await consumer.offsets_for_times({partition: millis}))[partition]
-        if found is not None:
-            return int(found.offset)
-        return int((await consumer.end_offsets([partition]))[partition])
+        found = await consumer.offsets_for_times(dict.fromkeys(partitions, millis))
+        ends = await consumer.end_offsets([one for one, at in found.items() if at is None])
+        return {one: ends[one] if at is None else at.offset for one, at in found.items()}
 
     # --------------------------------------------------------------------------------- reading: all there is
 
@@ -326,12 +330,9 @@ class KafkaBus:
             async with self._consumer(group=self._group(group)) as consumer:
                 partitions = list(stored)
                 consumer.assign(partitions)
-                back = {}
-                for partition in partitions:
-                    first = await self._first_since(consumer, partition, since)
-                    back[partition] = min(first, stored[partition].offset)
-                if back:
-                    await consumer.commit(back)
+                firsts = await self._first_since(consumer, partitions, since)
+                if firsts:
+                    await consumer.commit({one: min(firsts[one], stored[one].offset) for one in partitions})
 
     async def lag(self, group: str) -> dict[Partition, int]:
         async with _answering(), self._admin() as admin, self._consumer() as consumer:

@@ -151,7 +151,7 @@ class SqliteStore:
         return [_entry(row) for row in rows]
 
     async def published(self, entries: Sequence[Entry]) -> None:
-        """Kept in memory at once, on disk by the next commit or half a second later: a crash between publishes twice."""
+        """Kept in memory at once, on disk by the next commit or half a second later (a crash: published twice)."""
         for entry in entries:
             self._published = max(self._published, self._owed_at.get(entry.id, 0))
         if self._later is None or self._later.done():
