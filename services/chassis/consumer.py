@@ -57,8 +57,8 @@ class Patience:
     """How long one try of a handler may take before it counts as failed."""
     probe: float = 0.5
     """How often a store that is away is asked whether it is back."""
-    finish: float = 4.0
-    """How long what is running may go on once the consumer was told to finish."""
+    finish: float = 2.0
+    """How long what is running may go on once the consumer was told to finish, and its last position be on its way."""
     too_old: timedelta = timedelta(days=45)
     at_once: int = 128
     """Handlers running at one moment."""
@@ -152,6 +152,7 @@ class Consumer:
         self._probing: asyncio.Task[None] | None = None
         self._asking = False
         self._finishing = False
+        self._broken: BaseException | None = None
         self._subscription: Subscription | None = None
         self._trying: dict[_Lane, float] = {}
         """Lanes whose handler is running, and since when, earliest first."""
@@ -203,6 +204,8 @@ class Consumer:
     # -------------------------------------------------------------------------------- what the bus calls (`Worker`)
 
     async def take(self, batch: Sequence[Raw], commit: Commit) -> None:
+        if self._broken:
+            raise self._broken
         ends = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
         for partition, end in ends.items():
             if partition in self._lines:
@@ -213,7 +216,7 @@ class Consumer:
             self._accept(raw, commit)
             if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-        await self._until(lambda: self._busy == 0 and self._store_well.is_set())
+        await self._until(lambda: self._busy == 0 and self._store_well.is_set() and not self._broken)
 
     async def forget(self, partitions: Iterable[Partition]) -> None:
         lines = [line for partition in partitions if (line := self._lines.pop(partition, None))]
@@ -250,8 +253,14 @@ class Consumer:
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true() and not self._finishing:
-            self._pulse.clear()
-            await self._pulse.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait for the next change. A bug of the runtime itself ends the reader, which `alive` then shows."""
+        if self._broken:
+            raise self._broken
+        self._pulse.clear()
+        await self._pulse.wait()
 
     async def _make_room(self, line: _Line, end: int) -> None:
         """Give up what others would be too far ahead of, one after the other; what was not tried yet gets its try."""
@@ -263,8 +272,7 @@ class Consumer:
                 return
             if lane.parked and self._store_well.is_set():
                 lane.evicted.set()
-            self._pulse.clear()
-            await self._pulse.wait()
+            await self._change()
 
     def _accept(self, raw: Raw, commit: Commit) -> None:
         partition = raw.topic, raw.partition
@@ -285,7 +293,7 @@ class Consumer:
         if lane.task is None:
             self._busy += 1
             lane.task = asyncio.create_task(self._carry_out_all(line, subject, lane))
-            lane.task.add_done_callback(lambda _: self._lane_ended(line, subject, lane))
+            lane.task.add_done_callback(lambda task: self._lane_ended(line, subject, lane, task))
 
     def _read(self, raw: Raw) -> _Item:
         try:
@@ -309,8 +317,10 @@ class Consumer:
             self._pulse.set()
         del line.lanes[subject]  # in the same step as the look at `items`: nothing can be added to a lane that ended
 
-    def _lane_ended(self, line: _Line, subject: str, lane: _Lane) -> None:
+    def _lane_ended(self, line: _Line, subject: str, lane: _Lane, task: asyncio.Task[None]) -> None:
         """Also for one that was cancelled, even before its first step."""
+        if not task.cancelled() and (bug := task.exception()):
+            self._broken = self._broken or bug
         if line.lanes.get(subject) is lane:
             del line.lanes[subject]
         self._park(lane)
