@@ -205,6 +205,10 @@ _EXPECTED: Final[Mapping[str, tuple[str, str]]] = {
     "datetime_parsing": ("thời điểm dạng 2026-11-24T08:00:00Z", "a moment like 2026-11-24T08:00:00Z"),
     "datetime_from_date_parsing": ("thời điểm dạng 2026-11-24T08:00:00Z", "a moment like 2026-11-24T08:00:00Z"),
     "timezone_aware": ("thời điểm có múi giờ", "a moment with its time zone"),
+    "hours_in_order": (
+        "các khoảng giờ nối tiếp nhau, không chồng lên nhau",
+        "hours one after another, without overlap",
+    ),
 }
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 

@@ -36,11 +36,12 @@ from services.chassis.problems import (
     RequestNotValid,
     answer_of,
     fields_of,
+    language_of,
     problems,
 )
 from services.chassis.settings import Settings
 
-__all__ = ["Now", "OnceKey", "Router", "System", "TheAccess", "create_app", "of", "own", "problems"]
+__all__ = ["Now", "OnceKey", "Router", "Spoken", "System", "TheAccess", "create_app", "of", "own", "problems"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -94,6 +95,11 @@ async def _now(request: Request) -> datetime:
 
 
 @_given
+async def _spoken(request: Request) -> str:
+    return language_of(request.scope["headers"], request.app.state.system.settings.language)
+
+
+@_given
 async def _access(request: Request) -> Access:
     return cast(Access, request.app.state.system.access)
 
@@ -118,6 +124,8 @@ _once.takes_key = True  # type: ignore[attr-defined]
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 TheAccess = Annotated[Access, Depends(_access)]
 """Tokens, passes, passwords and rate limits, for the routes that hand them out."""
+Spoken = Annotated[str, Depends(_spoken)]
+"""`vi` or `en`: the language in which the caller would like to be answered."""
 Now = Annotated[datetime, Depends(_now)]
 """The moment of this command, read once."""
 OnceKey = Annotated[Once | None, Depends(_once)]
