@@ -218,9 +218,9 @@ class Feed:
         """What goes over the wire, until he is too slow or `stands` (asked at each heartbeat) says no."""
         try:
             yield frame(id=self.newest, retry=RETRY_MS) if reader.waiting.empty() else f"retry: {RETRY_MS}\n\n"
-            if reader.reset:
-                yield self._reset(reader)
-                reader.reset = None
+            if reader.reset and reader.reset != "too_slow":
+                why, reader.reset = reader.reset, None
+                yield self._reset(reader, why)
             asked = asyncio.get_running_loop().time()
             while reader.reset is None:
                 quiet = False
@@ -235,14 +235,14 @@ class Feed:
                     if not await stands():
                         return
                     yield ": still here\n\n"
-            yield self._reset(reader)
+            yield self._reset(reader, reader.reset)
         finally:
             self.leave(reader)
 
-    def _reset(self, reader: Reader) -> str:
+    def _reset(self, reader: Reader, why: Why) -> str:
         centres = sorted(reader.wants.centres or ())
         snapshot = [f"/queue/centres/{centre}/board" for centre in centres]
-        return frame(id=self.newest, event="reset", data=json.dumps({"because": reader.reset, "snapshot": snapshot}))
+        return frame(id=self.newest, event="reset", data=json.dumps({"because": why, "snapshot": snapshot}))
 
 
 _feeds: Final[WeakKeyDictionary[Running, Feed]] = WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""Builders: events as they come from the bus, a ward of members, and a dispatch that decides and evolves as the heart does."""
+"""Builders: events as they come from the bus, a ward of members, documents that decide and evolve as the heart does."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -147,7 +147,7 @@ def _adapter(state: type[Any]) -> TypeAdapter[Any]:
 
 
 class Document(Generic[S]):
-    """What the heart does, without a store: timers fire first, rules decide, facts pass through JSON, `evolve` applies."""
+    """What the heart does, without a store: timers, then rules, then facts through JSON, then `evolve`."""
 
     def __init__(
         self,
