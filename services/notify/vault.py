@@ -35,7 +35,7 @@ def e164(typed: str) -> str:
         number = phonenumbers.parse(typed, COUNTRY)
     except phonenumbers.NumberParseException:
         raise PhoneNotValid from None
-    if number.extension or phonenumbers.region_code_for_number(number) != COUNTRY:
+    if number.extension or not phonenumbers.is_valid_number_for_region(number, COUNTRY):
         raise PhoneNotValid
     if phonenumbers.number_type(number) is not phonenumbers.PhoneNumberType.MOBILE:
         raise PhoneNotMobile
