@@ -158,7 +158,7 @@ def problems(*errors: type[Refusal]) -> dict[int | str, dict[str, Any]]:
         response = responses.setdefault(
             error.status, {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": REFERENCE}, "examples": {}}}}
         )
-        shown = error(**{name: f"{{{name}}}" for name in _parameters_of(error)})
+        shown = error(**{name: f"{{{name}}}" for name in sorted(_parameters_of(error))})
         response["description"] = "; ".join(filter(None, (response["description"], shown.says("en"))))
         example = problem_of(shown, "vi").model_dump(mode="json", exclude_none=True, exclude={"trace"})
         response["content"][MEDIA_TYPE]["examples"][error.slug()] = {"summary": shown.says("en"), "value": example}
