@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from fastapi import Header, Query, Request
 from starlette.responses import StreamingResponse
 
+from services.chassis import metrics
 from services.chassis.access import Access, Actor, NotYourCentre, may
 from services.chassis.errors import Invalid, Refusal, Unavailable
 from services.chassis.ids import token
@@ -216,6 +217,7 @@ class Feed:
 
     async def frames(self, reader: Reader, stands: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
         """What goes over the wire, until he is too slow or `stands` (asked at each heartbeat) says no."""
+        metrics.open_feeds.inc()
         try:
             yield frame(id=self.newest, retry=RETRY_MS) if reader.waiting.empty() else f"retry: {RETRY_MS}\n\n"
             if reader.reset and reader.reset != "too_slow":
@@ -237,6 +239,7 @@ class Feed:
                     yield ": still here\n\n"
             yield self._reset(reader, reader.reset)
         finally:
+            metrics.open_feeds.dec()
             self.leave(reader)
 
     def _reset(self, reader: Reader, why: Why) -> str:
