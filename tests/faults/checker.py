@@ -55,8 +55,17 @@ EFFECTS: Mapping[str, Effect] = {
     "drop-off": Effect("ride-completed", "ride_id"),
 }
 _COMMANDED = frozenset(effect.topic for effect in EFFECTS.values())
-_AGREE = ("ticket_id", "code", "selected_because", "offer_id", "ride_id", "member", "outcome")
-"""What an answer and its event both say must be the same."""
+_AGREE = {
+    "ticket_id": "ticket_id",
+    "code": "code",
+    "counter": "counter",
+    "because": "selected_because",
+    "outcome": "outcome",
+    "offer_id": "offer_id",
+    "ride_id": "ride_id",
+    "member": "member",
+}
+"""What an answer and its event both say must be the same: fields of the one and of the other."""
 
 
 def one_answer_a_key(history: History) -> Iterator[Violation]:
@@ -131,7 +140,8 @@ def _agrees(command: Command, event: Published) -> bool:
     told = command.acknowledged
     assert told is not None
     said = {**told.answer, "counter": command.counter} if command.counter is not None else told.answer
-    return all(said[name] == event.data[name] for name in (*_AGREE, "counter") if name in said and name in event.data)
+    both = [(said[ours], event.data[its]) for ours, its in _AGREE.items() if ours in said and its in event.data]
+    return all(ours == its for ours, its in both)
 
 
 def _acknowledged_of(history: History, topic: str) -> dict[str, int]:

@@ -94,7 +94,7 @@ class Play:
 
     def call(self, ticket: str, counter: int = 1) -> None:
         code = self._codes[ticket]
-        self.send("call-next", CENTRE, counter=counter, ticket_id=ticket, code=code, selected_because="longest_wait")
+        self.send("call-next", CENTRE, counter=counter, ticket_id=ticket, code=code, because="longest_wait")
         self._called(ticket, counter, "longest_wait")
 
     def recall(self, ticket: str, counter: int = 1) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,11 +30,19 @@ class Seen:
     unsynced: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def watched(pid: int, out: Path) -> Iterator[None]:
+def watched(pid: int, out: Path) -> AbstractContextManager[None]:
     """Everything in here is seen; ends when strace has written its last line."""
-    arguments = ["strace", "-f", "-y", "-s", "64", "-e", f"trace={_CALLS}", "-o", str(out), "-p", str(pid)]
-    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as strace:
+    return _attached(pid, "-y", "-s", "64", "-e", f"trace={_CALLS}", "-o", str(out))
+
+
+def failing(pid: int, call: str, error: str) -> AbstractContextManager[None]:
+    """In here that system call of the process fails, as on a disk that is full (`pwrite64`, `ENOSPC`) or broken."""
+    return _attached(pid, "-e", f"trace={call}", "-e", f"inject={call}:error={error}", "-o", "/dev/null")
+
+
+@contextmanager
+def _attached(pid: int, *how: str) -> Iterator[None]:
+    with subprocess.Popen(["strace", "-f", *how, "-p", str(pid)], stderr=subprocess.DEVNULL) as strace:
         try:
             _wait_until_attached(pid)
             yield

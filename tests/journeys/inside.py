@@ -21,6 +21,7 @@ from services.chassis.ports import Bus
 from services.chassis.service import System
 from services.chassis.settings import Settings
 from services.chassis.web import create_app
+from tests.journeys.ward import CENTRE, Ward
 
 BusAt = Callable[[Path], Bus]
 
@@ -85,3 +86,11 @@ async def inside(data: Path, clock: HandClock, bus: BusAt = SqliteBus) -> AsyncI
             yield Inside(system, http, clock)
     finally:
         await system.stop()
+
+
+async def ward_inside(at: Inside, centre: str = CENTRE) -> Ward:
+    """The ward of a system in this process; said again after a restart it is the same ward, with new accounts."""
+    settings = at.system.settings
+    operator = at.system.access.tokens.issue("a-000000operator", ["operator"]).token
+    ward = Ward(at.http, settings.data, operator, centre, at.clock)
+    return await ward.make()

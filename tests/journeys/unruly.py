@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from services.chassis.backends.sqlite_bus import SqliteBus
@@ -17,20 +18,25 @@ class UnrulyBus(SqliteBus):
         super().__init__(path)
         self._chance = random.Random(seed)
         self._late = late
+        self.overtaken = 0
+        """How many records were delivered after a younger one of another topic."""
+
+    def some_time(self) -> float:
+        return self._chance.uniform(0, self._late)
 
     async def publish(self, records: Sequence[Record]) -> int:
         await super().publish([*records, *records])
         return len(records)
 
     async def subscribe(self, group: str, topics: Sequence[str], worker: Worker) -> Subscription:
-        return await super().subscribe(group, topics, _Shuffling(worker, self._chance, self._late))
+        return await super().subscribe(group, topics, _Shuffling(worker, self))
 
 
 class _Shuffling:
-    def __init__(self, worker: Worker, chance: random.Random, late: float) -> None:
+    def __init__(self, worker: Worker, bus: UnrulyBus) -> None:
         self._worker = worker
-        self._chance = chance
-        self._late = late
+        self._bus = bus
+        self._youngest: datetime | None = None
         self._one_at_a_time = asyncio.Lock()
         self._held: dict[str, list[Raw]] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -47,9 +53,13 @@ class _Shuffling:
 
     async def _deliver(self, topic: str, commit: Commit) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), self._chance.uniform(0, self._late))
+            await asyncio.wait_for(self._hurry.wait(), self._bus.some_time())
         async with self._one_at_a_time:
-            await self._worker.take(self._held.pop(topic), commit)
+            batch = self._held.pop(topic)
+            youngest = max(raw.time for raw in batch)
+            self._bus.overtaken += sum(self._youngest is not None and raw.time < self._youngest for raw in batch)
+            self._youngest = max(youngest, self._youngest or youngest)
+            await self._worker.take(batch, commit)
 
     async def forget(self, partitions: Iterable[Partition]) -> None:
         await self._worker.forget(partitions)
