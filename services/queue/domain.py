@@ -6,11 +6,11 @@ at the latest with the day.
 
 import math
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.chassis.clock import local_midnight_after
+from services.chassis.clock import LOCAL, local_day, local_midnight_after
 from services.contracts.events import (
     CaseCompleted,
     CompletionUndone,
@@ -56,6 +56,7 @@ RECALLS = 3
 RECALL_AFTER = timedelta(seconds=20)
 UNDO_WITHIN = timedelta(minutes=2)
 LAST_NUMBER = 99_999
+Rule = Callable[..., Sequence[Fact]]
 
 
 class DayOpened(Fact):
@@ -86,6 +87,17 @@ def plan_day(hall: Hall, *, plan: DayPlan, now: datetime) -> Sequence[Fact]:
     return [DayPlanned(plan=_without_forgetting(hall, hall.plan, plan))]
 
 
+def opened_first(hall: Hall, *, plan: DayPlan, then: Rule, now: datetime) -> Sequence[Fact]:
+    """`then`, in a hall that is opened with it if nobody needed it today before; refused, it stays unopened."""
+    if hall.plan is not None:
+        return then(hall, now=now)
+    opening = plan_day(hall, plan=plan, now=now)
+    opened = Hall(hall.id)
+    for fact in opening:
+        evolve(opened, fact, now)
+    return [*opening, *then(opened, now=now)]
+
+
 def _without_forgetting(hall: Hall, old: DayPlan, new: DayPlan) -> DayPlan:
     """A service that was taken out keeps its counters as long as somebody holds a number of it, and gives no more."""
     tickets = [*hall.tickets, *(done.ticket for done in hall.undo.values())]
@@ -105,6 +117,19 @@ def close_day(hall: Hall, *, send_home: bool, now: datetime) -> Sequence[Fact]:
 
 def due(hall: Hall) -> datetime | None:
     return None if hall.plan is None or hall.closed else hall.plan.ends
+
+
+def day_before(id: str, now: datetime) -> str | None:
+    """The hall that may have answered a key which comes again in the first hour after midnight."""
+    local = now.astimezone(LOCAL)
+    if local.hour or id != hall_of(id[:5], now):
+        return None
+    return hall_of(id[:5], now - timedelta(days=1))
+
+
+def hall_of(centre: str, now: datetime) -> str:
+    """The id of the centre's hall on the local day of `now`."""
+    return f"{centre}-{local_day(now):%Y%m%d}"
 
 
 def end_day(hall: Hall, *, now: datetime) -> Sequence[Fact]:
@@ -208,14 +233,14 @@ def cancel(hall: Hall, *, ticket_id: str, by: TicketEnd, now: datetime) -> Seque
 def open_counter(hall: Hall, *, counter: int, now: datetime) -> Sequence[Fact]:
     if counter in hall.open_counters:
         return []
-    _must_be_known(_plan(hall), counter)
+    must_be_known(_plan(hall), counter)
     return [CounterOpened(centre=hall.centre, counter=counter)]
 
 
 def close_counter(hall: Hall, *, counter: int, now: datetime) -> Sequence[Fact]:
     """Close it once nobody is at it; those held there go back to the line, in their old places."""
     if counter not in hall.open_counters:
-        _must_be_known(_plan(hall), counter)
+        must_be_known(_plan(hall), counter)
         return []
     _free_counter(hall, counter)
     held = [ticket for ticket in hall.tickets if ticket.state is State.HELD and ticket.counter == counter]
@@ -317,14 +342,14 @@ def _free_counter(hall: Hall, counter: int) -> DayPlan:
     """The plan of the day, if that counter is open and nobody is at it."""
     plan = _plan(hall)
     if counter not in hall.open_counters:
-        _must_be_known(plan, counter)
+        must_be_known(plan, counter)
         raise CounterNotOpen(counter=counter)
     if there := hall.at_counter(counter):
         raise CounterBusy(counter=counter, code=there.code)
     return plan
 
 
-def _must_be_known(plan: DayPlan, counter: int) -> None:
+def must_be_known(plan: DayPlan, counter: int) -> None:
     known = plan.counters()
     if counter not in known:
         raise NoSuchCounter(counter=counter, known=", ".join(map(str, sorted(known))))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from services.chassis.clock import LOCAL
-from services.chassis.errors import Invalid, NotFound, Refused
+from services.chassis.errors import NotFound, Refused
 from services.queue.hall import Span, State
 from services.queue.wording import Action, action_in_words, actions_in_words, state_in_words
 
@@ -31,7 +31,7 @@ ALLOWED: Mapping[State, tuple[Action, ...]] = {
         Action.WITNESS,
     ),
     State.NO_SHOW: (Action.REINSTATE,),
-    State.COMPLETED: (Action.UNDO,),
+    State.COMPLETED: (),
     State.CANCELLED: (),
 }
 """The life of a ticket: what may be done in which state."""
@@ -52,7 +52,7 @@ class NoSuchTicket(NotFound):
     vi = "Không có phiếu này."
 
 
-class UnknownService(Invalid):
+class UnknownService(NotFound):
     en = "This centre has no service {service}; it has {known}."
     vi = "Trung tâm không có dịch vụ {service}; chỉ có {known}."
 
@@ -108,8 +108,9 @@ class NotInThisState(Refused):
     vi = "Số {code} {state} nên không thể {action}. Có thể: {allowed}."
 
     @classmethod
-    def of(cls, code: str, state: State, action: Action) -> "NotInThisState":
-        return cls(code=code, state=state.value, action=action.value, allowed=[a.value for a in ALLOWED[state]])
+    def of(cls, code: str, state: State, action: Action, allowed: Sequence[Action] | None = None) -> "NotInThisState":
+        possible = ALLOWED[state] if allowed is None else allowed
+        return cls(code=code, state=state.value, action=action.value, allowed=[each.value for each in possible])
 
     def says(self, language: str = "vi") -> str:
         allowed = self.parameters["allowed"]

@@ -68,6 +68,7 @@ class HallMachine(RuleBasedStateMachine):
         self.row = 0
         self.revision = 0
         self.sentences: set[str] = set()
+        self.came_back: set[str] = set()
 
     # ------------------------------------------------------------------------------------- what people do
 
@@ -193,7 +194,8 @@ class HallMachine(RuleBasedStateMachine):
             if aged(other, plan, self.time) and other.issued < chosen.issued:
                 assert owed, "somebody waits past the cap while one who came later is called"
                 assert other.priority
-        assert all(other.front <= chosen.front for other in self.same_class(eligible, chosen))
+        if any(other.id in self.came_back for other in self.same_class(eligible, chosen)):
+            assert chosen.id in self.came_back, "who came back is not at the front of her class"
         self.row = self.row + 1 if chosen.priority and anybody_ordinary else 0
 
     def same_class(self, eligible: list[Ticket], chosen: Ticket) -> list[Ticket]:
@@ -211,12 +213,15 @@ class HallMachine(RuleBasedStateMachine):
             name = fact.ticket_id  # type: ignore[attr-defined]
             assert self.life.get(name) in before, f"{type(fact).__name__} after {self.life.get(name)}"
             self.life[name] = after
+        if isinstance(fact, TicketReinstated):
+            self.came_back.add(fact.ticket_id)
 
     @invariant()
     def a_counter_has_one_live_ticket(self) -> None:
         at = Counter(each.counter for each in self.hall.tickets if each.state in AT_THE_COUNTER)
         assert all(count == 1 for count in at.values())
-        assert at.keys() <= set(self.hall.open_counters)
+        held = {each.counter for each in self.hall.tickets if each.state is State.HELD}
+        assert at.keys() | held <= set(self.hall.open_counters)
 
     @invariant()
     def numbers_are_dense(self) -> None:
