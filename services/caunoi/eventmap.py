@@ -3,12 +3,14 @@
 `caunoi events` shows it, the README holds it as Markdown, `asyncapi.json` says it to machines.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
+from services.chassis.access import AccountsKnown
 from services.chassis.service import Service
 from services.contracts.events import EVENTS
 from services.contracts.words import Event
@@ -23,12 +25,13 @@ class Effect:
     tail: bool = False
 
     @property
-    def module(self) -> str:
-        return self.function.rpartition(".")[0]
+    def file(self) -> str:
+        module = self.function.rpartition(".")[0]
+        return re.sub(r"/[A-Z]\w*$", "", module.replace(".", "/")) + ".py"
 
     @property
     def short(self) -> str:
-        return self.function.rpartition(".")[2]
+        return re.sub(r"^([a-z_]+\.)+(?=\w)", "", self.function)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def event_map(services: Sequence[Service]) -> list[Row]:
         Row(
             event,
             tuple(service.name for service in services if event in service.publishes),
-            tuple(effect for service in services for effect in _effects(service, event)),
+            (*(effect for service in services for effect in _effects(service, event)), *_of_every_process(event)),
         )
         for event in EVENTS
     ]
@@ -108,6 +111,13 @@ def _effects(service: Service, event: type[Event]) -> list[Effect]:
     return handlers + tails
 
 
+def _of_every_process(event: type[Event]) -> list[Effect]:
+    """What the chassis hears wherever it runs: whose token is still good."""
+    if event not in AccountsKnown.TOPICS:
+        return []
+    return [Effect("chassis", _dotted(AccountsKnown.receive), tail=True)]
+
+
 def _dotted(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
@@ -118,7 +128,6 @@ def _line(effect: Effect) -> str:
 
 def _links(effects: Iterable[Effect]) -> str:
     return "<br>".join(
-        f"{effect.service}: [`{effect.short}`]({effect.module.replace('.', '/')}.py)"
-        f"{' (every process)' if effect.tail else ''}"
+        f"{effect.service}: [`{effect.short}`]({effect.file}){' (every process)' if effect.tail else ''}"
         for effect in effects
     )

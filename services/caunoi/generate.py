@@ -5,6 +5,7 @@ it: they are kept for ever, and the code is measured by them.
 """
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -55,7 +56,7 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
         for row in rows
         for service in row.publishers
     } | {
-        f"{effect.service}-{effect.short.replace('_', '-')}-on-{row.topic}": _operation(
+        f"{effect.service}-{re.sub('[._]', '-', effect.short)}-on-{row.topic}": _operation(
             "receive", row.event, effect.function
         )
         for row in rows

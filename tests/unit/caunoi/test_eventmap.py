@@ -4,7 +4,7 @@ from services.caunoi.eventmap import as_markdown, event_map, told_everything
 from services.caunoi.generate import asyncapi, with_region
 from services.caunoi.services import SERVICES
 from services.chassis.service import Running, Service, Tail
-from services.contracts.events import EVENTS, QueueCalled
+from services.contracts.events import EVENTS, AccountChanged, QueueCalled
 from services.contracts.words import Event
 
 
@@ -39,6 +39,13 @@ def test_what_reads_everything_stands_once_and_not_in_every_row() -> None:
     assert as_markdown(TWO).count("pass_on") == 1
 
 
+def test_every_process_hears_of_accounts() -> None:
+    row = next(row for row in event_map(TWO) if row.event is AccountChanged)
+    assert [(effect.short, effect.file, effect.tail) for effect in row.effects] == [
+        ("AccountsKnown.receive", "services/chassis/access.py", True)
+    ]
+
+
 def test_every_event_is_published_by_one_service() -> None:
     assert {row.topic: row.publishers for row in event_map(SERVICES) if len(row.publishers) != 1} == {}
 
@@ -57,7 +64,8 @@ def test_what_a_service_publishes_its_rules_know() -> None:
 def test_asyncapi_has_a_channel_for_every_event_and_an_operation_for_every_effect() -> None:
     document = asyncapi(TWO)
     assert set(document["channels"]) == {event.topic() for event in EVENTS}
-    assert set(document["operations"]) == {"queue-sends-queue-called", "notify-tell-citizen-to-come-on-queue-called"}
+    told = {"queue-sends-queue-called", "notify-tell-citizen-to-come-on-queue-called"}
+    assert {name for name in document["operations"] if not name.startswith("chassis-")} == told
     assert document["channels"]["queue-called"]["bindings"]["kafka"]["partitions"] == 6
 
 
