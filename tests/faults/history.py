@@ -3,6 +3,7 @@
 The bus is read from a copy of its file with SQLite alone, so that reading after a kill disturbs nothing.
 """
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -195,6 +196,29 @@ def private_places(stores: Iterable[Path]) -> frozenset[tuple[str, int]]:
         with copied(store) as connection:
             places.update(connection.execute("SELECT source, sequence FROM journal WHERE topic IS NULL"))
     return frozenset(places)
+
+
+def stores_of(data: Path) -> list[Path]:
+    return [data / f"{name}.sqlite" for name in ("queue", "volunteers", "training", "notify")]
+
+
+def unpublished(data: Path) -> int:
+    """Events that the journals owe and the bus does not have, as the files lie there."""
+    on_the_bus = {record.id for record in records_of(data / "bus.sqlite")}
+    return len(owed_ids(stores_of(data)) - on_the_bus)
+
+
+async def at_rest(data: Path, seconds: float = 20) -> None:
+    """Until everything owed is on the bus and nothing more follows from it."""
+    quiet, seen = 0, -1
+    for _ in range(int(seconds / 0.1)):
+        found = await asyncio.to_thread(lambda: len(records_of(data / "bus.sqlite")))
+        quiet = quiet + 1 if found == seen and not await asyncio.to_thread(unpublished, data) else 0
+        if quiet == 5:
+            return
+        seen = found
+        await asyncio.sleep(0.1)
+    raise AssertionError("the system does not come to rest")
 
 
 def owed_ids(stores: Iterable[Path]) -> set[str]:

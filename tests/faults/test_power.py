@@ -18,7 +18,7 @@ import pytest
 from tests.faults.broken import FLAWS
 from tests.faults.checker import Violation, check
 from tests.faults.diary import Client, Diary
-from tests.faults.history import History, owed_ids, private_places, records_of
+from tests.faults.history import History, at_rest, private_places, records_of, stores_of, unpublished
 from tests.journeys.folding import unlike
 from tests.journeys.system import RunningSystem
 from tests.journeys.ward import Volunteer, Ward, ward_in
@@ -26,7 +26,6 @@ from tests.support import run
 
 ROUNDS = 5 if os.environ.get("CAUNOI_QUICK") else 20
 COUNTERS = 6
-STORES = ("queue", "volunteers", "training", "notify")
 
 
 @dataclass
@@ -142,16 +141,6 @@ class Morning:
             await client.ask("finish", id, f"{where}/finish", {"result": "shown"}, token=volunteer.token)
 
 
-def unpublished(data: Path) -> int:
-    """Events that the journals owed and the bus did not have, as the files lay there."""
-    on_the_bus = {record.id for record in records_of(data / "bus.sqlite")}
-    return len(owed_ids(stores(data)) - on_the_bus)
-
-
-def stores(data: Path) -> list[Path]:
-    return [data / f"{name}.sqlite" for name in STORES]
-
-
 @contextmanager
 def a_ward_of_its_own(data: Path, *, flaw: str | None = None) -> Iterator[RunningSystem]:
     program = ["-m", "tests.faults.broken", flaw] if flaw else ["-m", "services.caunoi"]
@@ -178,21 +167,8 @@ async def a_morning(system: RunningSystem, diary: Diary, rounds: int, seed: int)
         return morning
 
 
-async def at_rest(data: Path, seconds: float = 20) -> None:
-    """Until everything owed is on the bus and nothing more follows from it."""
-    quiet, seen = 0, -1
-    for _ in range(int(seconds / 0.1)):
-        found = await asyncio.to_thread(lambda: len(records_of(data / "bus.sqlite")))
-        quiet = quiet + 1 if found == seen and not unpublished(data) else 0
-        if quiet == 5:
-            return
-        seen = found
-        await asyncio.sleep(0.1)
-    raise AssertionError("the system does not come to rest")
-
-
 def judged(diary: Diary, data: Path) -> list[Violation]:
-    private = private_places(stores(data))
+    private = private_places(stores_of(data))
     return check(History(tuple(diary.attempts), records_of(data / "bus.sqlite"), private))
 
 
