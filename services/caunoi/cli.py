@@ -34,6 +34,7 @@ Data = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="cho máy đọc · for a machine")]
 Centre = Annotated[str, typer.Option("--centre", metavar="CODE", help="mã trung tâm · the centre's five digits")]
+Day = Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="ngày · local day (today)")]
 Account = Annotated[str, typer.Argument(metavar="NAME", help="tên đăng nhập hoặc mã tài khoản · name or reference")]
 Letter = Annotated[str, typer.Argument(metavar="REFERENCE", help="như trong dlq ls, ví dụ queue-called/0/12")]
 
@@ -193,23 +194,22 @@ def seed(
 @app.command()
 def messages(
     data: Data = None,
-    centre: Annotated[
-        str | None, typer.Option("--centre", metavar="CODE", help="chỉ một trung tâm · one centre")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="bao nhiêu tin gần nhất · how many")] = 50,
+    centre: Centre = "31186",
+    day: Day = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="bao nhiêu tin gần nhất · how many")] = 50,
     json: Json = False,
 ) -> None:
     """Ngăn kéo tin nhắn: SMS đáng lẽ được gửi · the drawer of SMS"""
     from services.caunoi.commands import messages as command
 
-    _done(command.show(_settings(data), centre=centre, limit=limit, as_json=json))
+    _done(command.show(_settings(data), centre=centre, day=day, limit=limit, as_json=json))
 
 
 @app.command()
 def report(
     data: Data = None,
     centre: Centre = "31186",
-    day: Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="ngày · day (today)")] = None,
+    day: Day = None,
     json: Json = False,
 ) -> None:
     """Báo cáo cuối ngày của trung tâm · the evening report of a centre"""

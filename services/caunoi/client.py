@@ -6,7 +6,8 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final
 
 import httpx2
 
@@ -31,12 +32,21 @@ class Answered(Failed):
         return str(self.problem.get("slug", ""))
 
 
+HERE: Final = "http://caunoi"
+"""The address of a system that is opened in this very process."""
+
+
 @dataclass
 class Caller:
     """Somebody at the API: `credentials` is the whole `Authorization` header."""
 
     http: httpx2.AsyncClient
     credentials: str | None = field(default=None, repr=False)
+
+    @property
+    def over_http(self) -> bool:
+        """A system runs, and this is how it is reached."""
+        return str(self.http.base_url).rstrip("/") != HERE
 
     def as_(self, token: str) -> "Caller":
         return Caller(self.http, f"Bearer {token}")
@@ -107,7 +117,7 @@ async def _running(directory: DataDirectory, settings: Settings) -> AsyncIterato
             f"{directory.path}: một tiến trình khác đang giữ thư mục này và chưa trả lời; hãy thử lại sau giây lát.",
             f"{directory.path}: another process holds this directory and does not answer yet; try again in a moment.",
         )
-    async with httpx2.AsyncClient(base_url=address, timeout=30, headers=_spoken(settings)) as http:
+    async with client(address, settings) as http:
         yield Caller(http, f"Bearer {token}")
 
 
@@ -127,12 +137,15 @@ async def _opened_here(settings: Settings) -> AsyncIterator[Caller]:
         except Unavailable as error:
             raise CannotStart(error.says("vi"), error.says("en")) from None
         transport = httpx2.ASGITransport(app)
-        http = httpx2.AsyncClient(transport=transport, base_url="http://caunoi", timeout=30, headers=_spoken(settings))
+        http = client(HERE, settings, transport)
         yield Caller(await stack.enter_async_context(http), f"Bearer {token}")
 
 
-def _spoken(settings: Settings) -> dict[str, str]:
-    return {"Accept-Language": settings.language}
+def client(address: str, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+    """Keeps no cookies: signing in for one caller must not make another one him."""
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    spoken = {"Accept-Language": settings.language}
+    return httpx2.AsyncClient(base_url=address, timeout=30, headers=spoken, cookies=none, transport=transport)
 
 
 def _problem(answer: httpx2.Response) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from services.caunoi.client import Caller
 from services.caunoi.failures import Failed
 
 PATH: Final = "/notify/feed"
+OPEN: Final = "open"
 SILENT_FOR: Final = 40.0
 """Seconds without even a heartbeat after which the connection is taken for dead."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """One message. `topic` is an event's name, or `reset`: history is gone, look at everything anew."""
+    """One message. `topic` is an event's name, `open` (from now on nothing is missed), or `reset` (something was)."""
 
     id: str
     topic: str
@@ -62,8 +63,8 @@ async def _connection(caller: Caller, centre: str | None, after: str | None) -> 
                 value = value.removeprefix(" ")
                 fields[name] = f"{fields[name]}\n{value}" if name == "data" and name in fields else value
             else:
-                if "data" in fields or fields.get("event") == "reset":
-                    yield Told(fields.get("id", ""), fields.get("event", "message"), _json(fields.get("data", "")))
+                if "event" in fields or "id" in fields:
+                    yield Told(fields.get("id", ""), fields.get("event", OPEN), _json(fields.get("data", "")))
                 fields = {}
 
 

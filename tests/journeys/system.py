@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ class RunningSystem:
     http: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx2.Client(base_url=self.address, timeout=30)
+        # Without cookies: signing in once must not sign in whatever this client asks afterwards.
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self.http = httpx2.Client(base_url=self.address, timeout=30, cookies=none)
 
     @property
     def address(self) -> str:
@@ -72,12 +75,12 @@ class RunningSystem:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, seconds: float = 20) -> None:
+    def wait_until_ready(self, seconds: float = 60) -> None:
         """It answers, and the command line can reach it."""
-        self._wait_for("ready", seconds, self._ready)
+        self.wait_for("ready", seconds, self._ready)
 
     def wait_for_output(self, text: str, seconds: float = 60) -> None:
-        self._wait_for(f"{text!r} to be printed", seconds, lambda: text in self.output)
+        self.wait_for(f"{text!r} to be printed", seconds, lambda: text in self.output)
 
     def _ready(self) -> bool:
         try:
@@ -85,7 +88,7 @@ class RunningSystem:
         except httpx2.TransportError:
             return False
 
-    def _wait_for(self, what: str, seconds: float, true: Any) -> None:
+    def wait_for(self, what: str, seconds: float, true: Any) -> None:
         until = time.monotonic() + seconds
         while not true():
             ended = self.process is None or self.process.poll() is not None

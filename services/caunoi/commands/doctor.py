@@ -1,4 +1,4 @@
-"""`caunoi doctor`: what is reachable, what is owed, what was left lying, room, clock, keys, accounts; each with advice."""
+"""`caunoi doctor`: what is reachable, owed or left lying; room, clock, keys, accounts; each with what to do."""
 
 import os
 import shutil
@@ -43,8 +43,7 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
 
 async def _asked(operator: Caller, settings: Settings) -> AsyncIterator[Finding]:
     """What the system says of itself."""
-    running = operator.http.base_url.host != "caunoi"
-    if running:
+    if operator.over_http:
         yield Finding("well", f"Hệ thống đang chạy và trả lời ở {operator.http.base_url}")
     else:
         yield Finding("look", f"Không có hệ thống nào chạy trên {settings.data}", "caunoi up")
@@ -60,7 +59,7 @@ async def _asked(operator: Caller, settings: Settings) -> AsyncIterator[Finding]
     else:
         yield Finding("well", "Không có sự kiện nào bị bỏ lại")
     yield await _accounts(operator)
-    if running:
+    if operator.over_http:
         yield await _clock(operator)
 
 

@@ -19,7 +19,7 @@ from services.chassis.settings import Settings
 async def follow(settings: Settings, *, centre: str | None, after: str | None, as_json: bool) -> None:
     """Until Ctrl-C, which is its ordinary end."""
     async with connected(settings) as operator:
-        if operator.http.base_url.host == "caunoi":
+        if not operator.over_http:
             raise CannotStart(
                 f"{settings.data}: không có hệ thống nào đang chạy để theo dõi; hãy chạy `caunoi up`.",
                 f"{settings.data}: no system runs on it; start one with `caunoi up`.",
@@ -28,6 +28,8 @@ async def follow(settings: Settings, *, centre: str | None, after: str | None, a
 
         async def print_all() -> None:
             async for told in feed.follow(operator, centre=centre, after=after):
+                if told.topic == feed.OPEN:
+                    continue
                 if as_json:
                     shown.line_of_json({"id": told.id, "topic": told.topic, **told.data})
                 else:

@@ -5,7 +5,7 @@ Passwords are made anew for every demo directory, so none opens anything elsewhe
 import json
 import secrets
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +24,7 @@ def _password() -> str:
 class Kept(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    password: Annotated[str, Field(default_factory=_password)]
+    password: str = Field(default_factory=_password)
     """Of every demo account of this directory."""
     devices: dict[str, str] = {}
     """Token by name."""

@@ -6,11 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-import httpx2
 from rich.table import Table
 
 from services.caunoi import shown
-from services.caunoi.client import Answered, Caller
+from services.caunoi.client import Answered, Caller, client
 from services.caunoi.commands import seed, story
 from services.caunoi.demo.kept import Kept
 from services.caunoi.demo.people import ACCOUNTS, CENTRE, DEVICES, MEMBERS, SignIn
@@ -23,7 +22,7 @@ WARDS: Final = tuple(sorted(Path(__file__).parent.glob("*.yaml")))
 async def prepare(settings: Settings, address: str, token: str) -> None:
     """Called when the system answers, in its own process, but over HTTP like everybody."""
     kept = Kept.of(settings)
-    async with httpx2.AsyncClient(base_url=address, timeout=30) as http:
+    async with client(address, settings) as http:
         operator = Caller(http, f"Bearer {token}")
         try:
             if not kept.ready:
@@ -32,7 +31,7 @@ async def prepare(settings: Settings, address: str, token: str) -> None:
                 shown.out.print(
                     "[bold]Câu chuyện của bà Thủy[/] [dim]Mrs Thủy's morning, on this system, in true seconds[/]"
                 )
-                await story.play(operator, kept, story.OnScreen())
+                await story.play(operator, kept, story.OnScreen(kept))
                 kept.told = True
         except Failed as failed:
             shown.wrong(failed.vi, failed.en)

@@ -1,8 +1,9 @@
 """`GET /`: one live page, the board of a centre and the events as they come.
 
-In a demo system everybody who opens the page may look at the demo centre, and at nothing else: the answer carries a
-session of the role `display`, bound to that centre, for half an hour; the page renews it. A browser that is signed in
-keeps its own session and sees its own centre. In a real system the page shows nothing to who is not signed in.
+In a demo system everybody who opens the page may look on at the demo centre, and at nothing else: the answer carries
+a session of the role `display`, bound to that centre, for half an hour; the page renews it. With it he reads the board,
+and here the events of that centre, volunteers' too (references and codes, as in all events). A browser that is signed
+in keeps its own session and sees its own centre. In a real system who is not signed in sees nothing.
 """
 
 import json
@@ -11,15 +12,23 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi import Header, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
 from services.caunoi.demo.people import CENTRE
 from services.caunoi.sentences import FOLLOWS, SENTENCES, WORDS
-from services.chassis.access import Actor, keep_session, may
-from services.chassis.service import System
-from services.chassis.web import Router
+from services.chassis.access import Actor, NotYourRole, keep_session, may
+from services.chassis.ids import token
+from services.chassis.service import Running, System
+from services.chassis.views import Views
+from services.chassis.web import Router, own
+from services.notify.feed import OF_A_CENTRE, Wants, feed_of
+from services.queue.api_centre import show_board
+from services.queue.centre import Centre
+from services.queue.hall import Hall
+from services.queue.refusals import NoSuchCentre
+from services.queue.shapes import Board
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,6 +38,7 @@ router = Router(tags=["pages"])
 HERE: Final = Path(__file__).parent
 LOOKING_LASTS: Final = timedelta(minutes=30)
 ONLOOKER: Final = "a-onlooker"
+"""How the reference of an onlooker begins; no account has one like it."""
 MAY_LOOK: Final = ("display", "staff", "coordinator")
 
 
@@ -41,15 +51,55 @@ async def live_page(request: Request, who: Annotated[Actor, may("anyone")]) -> H
     """The board and the events of the visitor's centre; of the demo centre for everybody where there is one."""
     system: System = request.app.state.system
     demo = system.settings.demo
-    signed_in = who.is_a(*MAY_LOOK) and who.ref != ONLOOKER
+    signed_in = who.is_a(*MAY_LOOK) and not _looks_on(who)
     centre = min(who.centres, default=None) if signed_in else CENTRE if demo else None
-    words = _in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS})
-    shown = {"centre": centre, "demo": demo and centre == CENTRE, "words": words}
+    board = await _board(system, centre, who) if centre else None
+    shown = {
+        "centre": centre,
+        "demo": demo and centre == CENTRE,
+        "board": board,
+        "feed": "/notify/feed" if signed_in else "/live/events",
+        "words": _in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS}),
+    }
     page = HTMLResponse(_templates().get_template("live.html").render(shown))
     if centre and not signed_in:
-        issued = system.access.tokens.issue(ONLOOKER, ["display"], [CENTRE], lifetime=LOOKING_LASTS)
+        issued = system.access.tokens.issue(f"{ONLOOKER}{token(12)}", ["display"], [CENTRE], lifetime=LOOKING_LASTS)
         keep_session(page, request, issued)
     return page
+
+
+@router.get("/live/events", operation_id="live_events", response_class=StreamingResponse, include_in_schema=False)
+async def live_events(
+    running: Annotated[Running, own("notify", Running)],
+    who: Annotated[Actor, may("display")],
+    last: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None,
+) -> StreamingResponse:
+    """What happens in the demo centre, for who looks on there."""
+    if not (running.system.settings.demo and _looks_on(who)):
+        raise NotYourRole
+    until = running.now() + LOOKING_LASTS
+
+    async def stands() -> bool:
+        return running.now() < until
+
+    feed = feed_of(running)
+    reader = feed.join(who.ref, Wants(OF_A_CENTRE, frozenset({CENTRE})), last)
+    return StreamingResponse(
+        feed.frames(reader, stands), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+    )
+
+
+async def _board(system: System, centre: str, who: Actor) -> Board | None:
+    """As `GET /queue/centres/{centre}/board` gives it; None before the ward is described."""
+    views = system.own("queue", Views)
+    try:
+        return await show_board(centre, system[Hall], system[Centre], views, who, system.clock())
+    except NoSuchCentre:
+        return None
+
+
+def _looks_on(who: Actor) -> bool:
+    return who.ref.startswith(ONLOOKER)
 
 
 def _in_script(value: object) -> str:

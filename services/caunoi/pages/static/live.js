@@ -2,7 +2,7 @@
 const SHOWN = 60;
 const RENEW_MS = 20 * 60 * 1000;
 const SILENT_MS = 12 * 1000;
-const centre = document.body.dataset.centre;
+const { centre, feed: address } = document.body.dataset;
 const { says, follows, words } = JSON.parse(document.getElementById("words").textContent);
 const at = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat("vi-VN", { timeStyle: "medium", timeZone: "Asia/Ho_Chi_Minh" });
@@ -90,7 +90,7 @@ let heard = Date.now();
 let feed;
 function follow() {
   feed?.close();
-  feed = new EventSource("/notify/feed");
+  feed = new EventSource(address);
   feed.onopen = () => {
     heard = Date.now();
     lost(false);
