@@ -171,6 +171,9 @@ class Consumer:
         """Finish what is running, commit it, end. What is parked will be delivered again."""
         if self._subscription:
             await self._subscription.stop()
+        for topic in self._handlers:
+            metrics.lag.remove(self._group, topic)
+        metrics.parked.remove(self._group)
 
     @property
     def alive(self) -> bool:

@@ -56,7 +56,7 @@ class Sender:
             try:
                 await self._send(running, id, row)
             except Unavailable:
-                log.warning("message_waits", message=id)
+                log.warning("message_waits", document=id)
 
     async def _send(self, running: Running, id: str, row: MessageRow) -> None:
         documents = running[Message]
