@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.notify import handlers
 from services.notify.contacts import Contact
 from tests.support import run
 from tests.unit.notify.alone import Notifier, notifier
@@ -232,6 +233,19 @@ def test_his_old_number_signs_him_in_no_more() -> None:
         await ours.ask("POST", "/notify/sign-in", {"phone": PHONE})
         assert await ours.send() == []
         await texted(ours, "0987654321")
+
+    play(story)
+
+
+def test_the_dispatch_alone_knows_which_number_is_the_newest() -> None:
+    """Even while the old contact has not heard yet that it is not his any more."""
+
+    async def story(ours: Notifier) -> None:
+        await volunteer(ours)
+        moved = changed(AN, contact_ref="c-" + "9" * 26)
+        await ours.running.bound(handlers.know_member)(moved)
+        await ours.ask("POST", "/notify/sign-in", {"phone": PHONE})
+        assert await ours.send() == []
 
     play(story)
 
