@@ -17,6 +17,8 @@ _LINE = re.compile(r"^(?P<thread>\d+)\s+(?P<rest>.*)$")
 _SYNC = re.compile(r"^(?:fdatasync|fsync)\(\d+<(?P<file>[^>]*)>(?P<open> <unfinished)?")
 _SYNCED = re.compile(r"^<\.\.\. (?:fdatasync|fsync) resumed>")
 _ASKED = re.compile(r"^(?:read|recvfrom|recvmsg)\((?P<socket>\d+)<.*?\"(?:POST|PUT) ")
+_READING = re.compile(r"^(?:read|recvfrom|recvmsg)\((?P<socket>\d+)<[^>]*>.* <unfinished")
+_READ = re.compile(r"^<\.\.\. (?:read|recvfrom|recvmsg) resumed>.*?\"(?:POST|PUT) ")
 _TOLD = re.compile(r"^(?:write|writev|sendto|sendmsg)\((?P<socket>\d+)<.*?\"HTTP/1\.1 (?P<status>\d{3})")
 
 
@@ -66,6 +68,7 @@ def judge(lines: Iterable[str], log: str = "queue.sqlite-wal") -> Seen:
     seen = Seen()
     asked: dict[str, int] = {}
     begun: dict[str, int] = {}
+    reading: dict[str, str] = {}
     synced_since = -1  # where the newest finished fsync of the log had begun
     for place, line in enumerate(lines):
         found = _LINE.match(line)
@@ -80,6 +83,10 @@ def judge(lines: Iterable[str], log: str = "queue.sqlite-wal") -> Seen:
             synced_since, seen.syncs = begun.pop(thread), seen.syncs + 1
         elif request := _ASKED.match(rest):
             asked[request["socket"]] = place
+        elif request := _READING.match(rest):
+            reading[thread] = request["socket"]
+        elif _READ.match(rest) and thread in reading:
+            asked[reading.pop(thread)] = place
         elif (answer := _TOLD.match(rest)) and answer["socket"] in asked:
             since = asked.pop(answer["socket"])
             if answer["status"].startswith("2"):

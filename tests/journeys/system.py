@@ -64,7 +64,8 @@ class RunningSystem:
     @property
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAUNOI_")}
-        return inherited | {"CAUNOI_DATA": str(self.data), "CAUNOI_PORT": str(self.port)} | dict(self.settings)
+        ours = {"CAUNOI_DATA": str(self.data), "CAUNOI_PORT": str(self.port), "PYTHONDONTWRITEBYTECODE": ""}
+        return inherited | ours | dict(self.settings)  # compiled once, as on every machine that is not ours
 
     def start(self, *, wait: bool = True) -> None:
         command = [sys.executable, *self.program, "up", *(["--demo"] if self.demo else [])]
