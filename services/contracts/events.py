@@ -116,7 +116,7 @@ class CaseCompleted(_TicketEvent):
     services: tuple[Code, ...]
     counter: CounterNumber
     wait_seconds: Seconds
-    """Issue to last call, less the time on hold."""
+    """Issue to last call, less the time on hold, at a counter, or away after a no-show."""
     way_seconds: Seconds
     transaction_seconds: Seconds
     hold_seconds: Seconds = 0

@@ -1,5 +1,5 @@
-"""HTTP for looking: the centre, its services and counters, the board, the report; and for what concerns a day as a whole:
-its description and its end.
+"""HTTP for looking: the centre, its services and counters, the board, the report; and what concerns a whole day: its
+description and its end.
 """
 
 from collections.abc import Callable

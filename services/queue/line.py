@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from services.contracts.words import Because
-from services.queue.hall import AT_THE_COUNTER, DayPlan, Hall, Ticket
+from services.queue.hall import AT_THE_COUNTER, DayPlan, Hall, State, Ticket
 
 ENOUGH = 3
 """Transactions that must have been seen before anything is said about the wait."""
@@ -80,18 +80,20 @@ def _front(waiting: Sequence[Ticket], priority: bool) -> Ticket | None:
 def ahead_of(hall: Hall, plan: DayPlan, me: Ticket, now: datetime) -> int:
     """How many of those who wait at the same counters would be called before `me` (in line, or about to be)."""
     related = rivals(plan, me.service)
+    capped = now - timedelta(minutes=plan.ageing_minutes)
     earlier = mine = others = overdue = 0
     passed = False
     for ticket in hall.tickets:
+        course = ticket.course
         if ticket is me:
             passed = True
-        elif ticket.waits and ticket.service in related:
+        elif (course is None or course.state is State.WAITING) and ticket.service in related:
             earlier += not passed
             if ticket.priority is me.priority:
                 mine += not passed if ticket.front is me.front else ticket.front
             else:
                 others += 1
-                overdue += aged(ticket, plan, now)
+                overdue += ticket.issued < capped
     if aged(me, plan, now):
         return earlier
     if me.priority:

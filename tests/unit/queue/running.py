@@ -46,18 +46,19 @@ class Desk:
     async def ask(
         self, method: str, path: str, who: str, body: Any = None, key: str | None = None, language: str = "vi"
     ) -> httpx2.Response:
-        headers = {"Authorization": who, "Accept-Language": language} | ({"Idempotency-Key": key} if key else {})
-        return await self.client.request(method, path, json=body, headers=headers)
+        headers = {"Authorization": who, "Idempotency-Key": key, "Accept-Language": language}
+        given = {name: value for name, value in headers.items() if value}
+        return await self.client.request(method, path, json=body, headers=given)
 
     async def get(self, path: str, who: str | None = None) -> Any:
-        return _good(await self.ask("GET", path, who or self.staff))
+        return _good(await self.ask("GET", path, self.staff if who is None else who))
 
     async def post(self, path: str, who: str | None = None, body: Any = None, key: str | None = None) -> Any:
-        return _good(await self.ask("POST", path, who or self.staff, body, key))
+        return _good(await self.ask("POST", path, self.staff if who is None else who, body, key))
 
     async def refused(self, path: str, who: str | None = None, body: Any = None, method: str = "POST") -> Any:
         """The problem, in English."""
-        answer = await self.ask(method, path, who or self.staff, body, language="en")
+        answer = await self.ask(method, path, self.staff if who is None else who, body, language="en")
         assert answer.status_code >= 400, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
         return answer.json()

@@ -5,8 +5,6 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from services.contracts.events import DayClosed, TicketCancelled, TicketIssued
 from services.queue.domain import RECALL_AFTER
 from tests.support import run
@@ -136,25 +134,25 @@ def test_an_unknown_centre_is_said_to_be_unknown(tmp_path: Path) -> None:
     played(tmp_path, story)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"service": "birth", "number": 7},
-        {"service": "birth", "needs_help": "yes"},
-        {"service": "BIRTH"},
-        {"service": "a" * 10_000},
-        {"service": "birth", "contact_ref": "0912345678"},
-        {"service": "birth", "language": "\u202evi"},
-        {"service": None},
-        [],
-    ],
-)
-def test_bad_input_is_told_and_changes_nothing(tmp_path: Path, body: object) -> None:
+BAD: list[object] = [
+    {},
+    {"service": "birth", "number": 7},
+    {"service": "birth", "needs_help": "yes"},
+    {"service": "BIRTH"},
+    {"service": "a" * 10_000},
+    {"service": "birth", "contact_ref": "0912345678"},
+    {"service": "birth", "language": "\u202evi"},
+    {"service": None},
+    [],
+]
+
+
+def test_bad_input_is_told_and_changes_nothing(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         before = await desk.journal()
-        refused = await desk.refused(f"{AT}/tickets", desk.kiosk, body)
-        assert (refused["status"], refused["slug"]) == (422, "request-not-valid")
+        for body in BAD:
+            refused = await desk.refused(f"{AT}/tickets", desk.kiosk, body)
+            assert (refused["status"], refused["slug"]) == (422, "request-not-valid"), body
         assert await desk.journal() == before
 
     played(tmp_path, story)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from services.chassis.errors import Refusal
+from services.chassis.views import Stamp, View
 from services.contracts.events import (
     CaseCompleted,
     CompletionUndone,
@@ -37,6 +38,7 @@ from services.queue.centre import Centre, CentreConfig, plan_for
 from services.queue.domain import RECALL_AFTER, UNDO_WITHIN
 from services.queue.hall import AT_THE_COUNTER, LIVE, Hall, State, Ticket
 from services.queue.line import aged
+from services.queue.views import COUNTERS, FIGURES, TICKETS
 from tests.unit.queue.morning import EIGHT, STORED, config, folded_from, ticket
 
 # By hand, not by the table in `refusals`: what a fact may follow, and what comes after it.
@@ -52,7 +54,7 @@ STEPS: dict[type[Fact], tuple[set[State | None], State]] = {
     CaseCompleted: ({State.SERVING}, State.COMPLETED),
     CompletionUndone: ({State.COMPLETED}, State.SERVING),
 }
-COUNTERS = st.integers(1, 3)
+DESKS = st.integers(1, 3)
 
 
 class HallMachine(RuleBasedStateMachine):
@@ -97,11 +99,11 @@ class HallMachine(RuleBasedStateMachine):
             self.passes(7)
         return multiple(*names)
 
-    @rule(counter=COUNTERS)
+    @rule(counter=DESKS)
     def the_next_is_called(self, counter: int) -> None:
         self.do(domain.call_next, counter=counter)
 
-    @rule(counter=COUNTERS, minutes=st.integers(0, 9), calls=st.integers(1, 4))
+    @rule(counter=DESKS, minutes=st.integers(0, 9), calls=st.integers(1, 4))
     def a_counter_works_through_its_line(self, counter: int, minutes: int, calls: int) -> None:
         for _ in range(calls):
             if called := self.do(domain.call_next, counter=counter):
@@ -138,11 +140,11 @@ class HallMachine(RuleBasedStateMachine):
     def a_ticket_is_cancelled(self, name: str) -> None:
         self.do(domain.cancel, ticket_id=name, by=TicketEnd.BY_CITIZEN)
 
-    @rule(counter=COUNTERS)
+    @rule(counter=DESKS)
     def the_last_completion_is_undone(self, counter: int) -> None:
         self.do(domain.undo, counter=counter)
 
-    @rule(counter=COUNTERS, opened=st.booleans())
+    @rule(counter=DESKS, opened=st.booleans())
     def a_counter_is_opened_or_closed(self, counter: int, opened: bool) -> None:
         self.do(domain.open_counter if opened else domain.close_counter, counter=counter)
 
@@ -291,6 +293,26 @@ class HallMachine(RuleBasedStateMachine):
         assert closed.completed == ends[State.COMPLETED] - unfinished
         assert STORED.dump_json(folded_from(self.hall.id, self.facts)) == STORED.dump_json(self.hall)
         assert domain.due(self.hall) is None
+        self.check_views(closed)
+
+    def check_views(self, closed: DayClosed) -> None:
+        """Read models, folded from the same facts, say the same as the hall."""
+        figures = self.view(FIGURES)[self.hall.id]
+        assert (figures.issued, figures.completed, figures.no_show) == (closed.issued, closed.completed, closed.no_show)
+        assert (sum(figures.cancelled.values()), figures.unfinished) == (closed.cancelled, closed.unfinished)
+        assert sum(figures.outcomes.values()) == sum(figures.waits.values()) == figures.completed
+        assert sum(tally.issued for tally in figures.hours.values()) == figures.issued
+        assert {name: row.state for name, row in self.view(TICKETS).items()} == self.life
+        assert sum(row.completed for row in self.view(COUNTERS).values()) == closed.completed
+        assert not any(row.open for row in self.view(COUNTERS).values())
+
+    def view(self, view: View[Any]) -> dict[str, Any]:
+        rows: dict[str, Any] = {}
+        for sequence, (fact, at) in enumerate(self.facts, start=1):
+            stamp = Stamp(self.hall.id, sequence, at)
+            for key in view.keys(fact, stamp):
+                rows[key] = view.fold(rows.get(key), fact, stamp)
+        return rows
 
     @invariant()
     def facts_folded_again_give_the_same_hall(self) -> None:
