@@ -1,11 +1,14 @@
 """What the queue shows: board, counters, services, the report; and who may see and do what."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from services.contracts.events import CentreChanged
-from services.queue import handlers
+from services.queue import domain, handlers
+from services.queue.api import in_todays_hall
 from services.queue.centre import Centre
 from services.queue.hall import Hall
 from tests.support import run
@@ -263,5 +266,25 @@ def test_each_command_is_for_its_own_people(tmp_path: Path) -> None:
         }.items():
             for role in roles:
                 assert (await desk.refused(path, desk.token(role), {"service": "birth"}))["slug"] == "not-your-role"
+
+    played(tmp_path, story)
+
+
+class ChangedMeanwhile:
+    """Centres of which one is changed right after it was looked at first."""
+
+    def __init__(self, *then: Centre) -> None:
+        self.then = list(then)
+
+    async def read(self, id: str, look: Callable[[Centre], Any]) -> Any:
+        return look(self.then.pop(0) if len(self.then) > 1 else self.then[0])
+
+
+def test_a_hall_that_is_opened_while_its_centre_changes_follows_the_change(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        centres: Any = ChangedMeanwhile(Centre(CENTRE, config(), 1), Centre(CENTRE, config(in_a_row=5), 2))
+        rule = partial(domain.open_counter, counter=1)
+        await in_todays_hall(CENTRE, rule, desk.system[Hall], centres, now=desk.now, by="a-staff01", once=None)
+        assert [fact for fact in await desk.journal() if "Day" in fact] == ["DayOpened", "DayPlanned"]
 
     played(tmp_path, story)
