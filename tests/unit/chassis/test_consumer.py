@@ -15,7 +15,7 @@ from services.chassis.backends.sqlite_bus import SqliteBus
 from services.chassis.consumer import Consumer, Patience
 from services.chassis.deadletters import DeadLetters, Letter
 from services.chassis.errors import Forbidden, Invalid, NotFound, Refused, Stale, Unavailable
-from services.chassis.ports import Partition, Record
+from services.chassis.ports import Partition, Positions, Record
 from services.chassis.trace import traceparent
 from services.contracts.words import Event
 from tests.conformance.bus_records import CALLED, CANCELLED, PUBLISHERS, called, cancelled, changed, ticket, topics
@@ -96,6 +96,11 @@ def in_a_ward(path: Path, story: Callable[[Ward], Awaitable[None]], patience: Pa
             await story(ward)
 
     run_virtual(play())
+
+
+def received(group: str) -> float:
+    labels = {"group": group, "topic": CALLED}
+    return metrics.registry.get_sample_value("caunoi_events_received_total", labels) or 0
 
 
 def test_events_are_handled_in_order_and_the_position_follows(tmp_path: Path) -> None:
@@ -277,18 +282,29 @@ def test_a_backlog_behind_a_stuck_subject_is_worked_off_whole(tmp_path: Path) ->
 
 def test_while_the_store_is_away_nothing_is_taken_and_nothing_dies(tmp_path: Path) -> None:
     async def story(ward: Ward) -> None:
+        before = received("ward")
         ward.store_away = True
-        await ward.publish(*(called(f"t{number}") for number in range(700)))
+        await ward.publish(called("first"))
         await asyncio.sleep(600)
-        await ward.publish(*(called(f"u{number}") for number in range(2_000)))
+        await ward.publish(*(called(f"t{number}") for number in range(2_000)))
         await asyncio.sleep(600)
-        assert len(ward.tried) <= 128  # only those under way when it went
+        assert received("ward") - before == 1
         assert ward.consumer.state()["store_away"]
         assert await ward.letters() == []
         ward.store_away = False
         await asyncio.sleep(20)
-        assert len(ward.done) == 2_700
+        assert len(ward.done) == 2_001
         assert await ward.lag() == 0
+
+    in_a_ward(tmp_path, story)
+
+
+def test_when_the_store_goes_only_what_was_under_way_meets_it(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        ward.store_away = True
+        await ward.publish(*(called(f"t{number}") for number in range(500)))
+        await asyncio.sleep(600)
+        assert len(ward.tried) <= 128
 
     in_a_ward(tmp_path, story)
 
@@ -446,10 +462,10 @@ def test_a_partition_that_comes_back_begins_where_it_was_left(tmp_path: Path) ->
         del ward.errors["stuck"]
         positions: list[int] = []
 
-        async def commit(moved: dict[Partition, int]) -> None:
+        async def commit(moved: Positions) -> None:
             positions.extend(moved.values())
 
-        await ward.consumer.take((await ward.bus.read(CALLED))[1:], commit)  # type: ignore[arg-type]
+        await ward.consumer.take((await ward.bus.read(CALLED))[1:], commit)
         await asyncio.sleep(1)
         assert ward.done == ["a:1", "b:1", "stuck:1", "b:1"]
         assert positions[-1] == 3
@@ -475,6 +491,22 @@ def test_a_bug_of_the_runtime_itself_is_seen_from_outside(tmp_path: Path) -> Non
     in_a_ward(tmp_path, story)
 
 
+def test_what_is_in_hand_or_finished_is_not_begun_again(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        async def commit(_: Positions) -> None:
+            return None
+
+        ward.errors["stuck"] = [NotFound()]
+        await ward.publish(called("a"), called("stuck"), called("b"))
+        await asyncio.sleep(1)
+        await ward.consumer.take(await ward.bus.read(CALLED), commit)
+        del ward.errors["stuck"]
+        await asyncio.sleep(10)
+        assert ward.done == ["a:1", "b:1", "stuck:1"]
+
+    in_a_ward(tmp_path, story)
+
+
 def test_what_happens_is_counted(tmp_path: Path) -> None:
     def count(name: str, **labels: str) -> float:
         return metrics.registry.get_sample_value(name, {"group": "counted", "topic": CALLED, **labels}) or 0
@@ -495,10 +527,6 @@ def test_what_happens_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_backlog_does_not_hold_up_the_loop(tmp_path: Path) -> None:
-    def received() -> float:
-        labels = {"group": "backlog", "topic": CALLED}
-        return metrics.registry.get_sample_value("caunoi_events_received_total", labels) or 0
-
     done: list[str] = []
 
     async def quick(event: Event) -> None:
@@ -514,9 +542,12 @@ def test_a_backlog_does_not_hold_up_the_loop(tmp_path: Path) -> None:
             await consumer.start()
             most_read, most_done = 0.0, 0
             while len(done) < 2_000:
-                before = received(), len(done)
+                before = received("backlog"), len(done)
                 await asyncio.sleep(0)  # somebody else's turn
-                most_read, most_done = max(most_read, received() - before[0]), max(most_done, len(done) - before[1])
+                most_read, most_done = (
+                    max(most_read, received("backlog") - before[0]),
+                    max(most_done, len(done) - before[1]),
+                )
             assert 0 < most_read <= 50
             assert 0 < most_done <= 128
             await consumer.stop()
