@@ -81,6 +81,9 @@ class Desk:
         return await self.post(f"/queue/tickets/{ticket}/{action}", None, body or None)
 
     async def published(self, kind: type[Event]) -> list[bytes]:
+        """What is on the bus, once nothing is owed to it any more."""
+        while (await self.system.running["queue"].store.owed_summary())[0]:
+            await asyncio.sleep(0.01)
         return [raw.value or b"" for raw in await self.system.bus.read(kind.topic())]
 
     async def journal(self) -> list[str]:
