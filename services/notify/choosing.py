@@ -14,6 +14,7 @@ from services.notify.dispatch_state import (
     Dispatch,
     Job,
     Point,
+    Scene,
     Volunteer,
 )
 
@@ -34,41 +35,43 @@ def metres(one: Point | None, other: Point | None) -> int | None:
     return round(hypot(north, east) * KM_A_DEGREE * 1_000)
 
 
-def next_to_ask(dispatch: Dispatch, id: str, now: datetime) -> str | None:
+def next_to_ask(dispatch: Dispatch, scene: Scene, id: str, now: datetime) -> str | None:
     """The member to be asked next about this job; None when there is nobody."""
     job = dispatch.jobs[id]
-    possible = [ref for ref in dispatch.members if may_be_asked(dispatch, id, ref, now)]
+    asked_now = {offer.member for _, offer in dispatch.standing(id)}
+    possible = [
+        (ref, volunteer)
+        for ref, volunteer in dispatch.members.items()
+        if ref not in asked_now and _may_be_asked(scene, job, ref, volunteer, now)
+    ]
     if not possible:
         return None
-    fewest = min(dispatch.members[ref].jobs for ref in possible)
+    fewest = min(volunteer.jobs for _, volunteer in possible)
 
-    def rank(ref: str) -> tuple[int, float, int, str]:
-        volunteer = dispatch.members[ref]
+    def rank(one: tuple[str, Volunteer]) -> tuple[int, float, int, str]:
+        ref, volunteer = one
         excess = (volunteer.jobs - fewest) * KM_AN_EXCESS_JOB
         return job.times_asked.get(ref, 0), _km(dispatch, job, volunteer, now) + excess, volunteer.offers, ref
 
-    return min(possible, key=rank)
+    return min(possible, key=rank)[0]
 
 
-def may_be_asked(dispatch: Dispatch, id: str, ref: str, now: datetime) -> bool:
-    job, volunteer = dispatch.jobs[id], dispatch.members[ref]
-    asked_enough = ref in job.declined or job.times_asked.get(ref, 0) >= ASKED_AT_MOST
-    has_it_open = any(offer.member == ref for _, offer in dispatch.standing(id))
-    if asked_enough or has_it_open or not volunteer.active or ref in dispatch.busy:
+def _may_be_asked(scene: Scene, job: Job, ref: str, volunteer: Volunteer, now: datetime) -> bool:
+    if not volunteer.active or ref in scene.busy:
         return False
-    return may_take(dispatch, job, ref) and (
-        job.kind is JobKind.ASSISTANCE or not volunteer.on_floor or now >= job.asked + FLOOR_ASKED_AFTER
-    )
+    if ref in job.declined or job.times_asked.get(ref, 0) >= ASKED_AT_MOST:
+        return False
+    too_early = job.kind is JobKind.RIDE and volunteer.on_floor and now < job.asked + FLOOR_ASKED_AFTER
+    return not too_early and may_take(scene, job, ref, volunteer)
 
 
-def may_take(dispatch: Dispatch, job: Job, ref: str) -> bool:
+def may_take(scene: Scene, job: Job, ref: str, volunteer: Volunteer) -> bool:
     """Whether he could do it where he stands now, without emptying the floor."""
-    volunteer = dispatch.member(ref)
     if job.kind is JobKind.ASSISTANCE:
-        return ref in dispatch.present
+        return ref in scene.present
     if not volunteer.can_take(job.seats):
         return False
-    return ref not in dispatch.present or dispatch.to_spare >= (0 if ref in dispatch.may_leave else 1)
+    return ref not in scene.present or scene.to_spare >= (0 if ref in scene.may_leave else 1)
 
 
 def _km(dispatch: Dispatch, job: Job, volunteer: Volunteer, now: datetime) -> float:

@@ -7,7 +7,6 @@ what nobody took goes to the coordinator, the window of open offers is filled ag
 """
 
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
@@ -57,6 +56,7 @@ from services.notify.dispatch_state import (
     Offer,
     OffTheFloor,
     OnTheFloor,
+    Scene,
     evolve,
 )
 
@@ -153,7 +153,7 @@ def check_out(dispatch: Dispatch, event: VolunteerCheckedOut, *, now: datetime) 
     if event.origin.sequence <= dispatch.member(event.member).seen:
         return []
     facts: list[Fact] = [OffTheFloor(member=event.member, sequence=event.origin.sequence, left=event.at)]
-    left = len(_after(dispatch, facts, now).present)
+    left = len(_after(dispatch, facts, now).scene.present)
     if left < FLOOR_MINIMUM and now - event.at < THIN_IS_NEWS:
         facts.append(FloorThin(centre=dispatch.id, on_floor=left))
     return _and_what_follows(dispatch, facts, now)
@@ -197,7 +197,7 @@ def give(dispatch: Dispatch, event: RideAssigned | AssistanceTaken, *, now: date
     job = dispatch.jobs.get(id)
     if event.origin.sequence <= dispatch.newest(id) or now - event.at > KEPT:
         return []
-    if kind is JobKind.ASSISTANCE and (event.member not in dispatch.present or (job and job.member)):
+    if kind is JobKind.ASSISTANCE and (event.member not in dispatch.scene.present or (job and job.member)):
         return []  # an assistance is never given by hand: this is an echo, and things may have moved on since
     by_hand = _reference(dispatch, id, event.member, f"by hand {event.origin.sequence}")
     offer_id = job.offer if job and job.offer and job.member == event.member else by_hand
@@ -285,9 +285,10 @@ def accept(dispatch: Dispatch, offer_id: str, member: str, *, now: datetime) -> 
     job = dispatch.jobs.get(offer.job)
     _check_still_open(offer_id, offer, job)
     assert job is not None
-    if member in dispatch.busy:
+    scene = dispatch.scene
+    if member in scene.busy:
         raise HasAnotherJob
-    if offer_id not in dispatch.offers and not may_take(dispatch, job, member):
+    if offer_id not in dispatch.offers and not may_take(scene, job, member, dispatch.member(member)):
         raise NotOnTheFloor if job.kind is JobKind.ASSISTANCE else FloorTooThin(minimum=FLOOR_MINIMUM)
     accepted = OfferAccepted(centre=dispatch.id, offer_id=offer_id, job=offer.job, kind=job.kind, member=member)
     others = [
@@ -368,7 +369,7 @@ def _and_what_follows(dispatch: Dispatch, facts: list[Fact], now: datetime) -> l
 
 
 def _after(dispatch: Dispatch, facts: Sequence[Fact], now: datetime) -> Dispatch:
-    after = deepcopy(dispatch)
+    after = dispatch.copy()
     for fact in facts:
         evolve(after, fact, now)
     return after
@@ -382,51 +383,52 @@ def _following(dispatch: Dispatch, now: datetime) -> Iterator[Fact]:
         if now >= job.asked + KEPT:
             yield from (_void(dispatch, *standing, VoidBecause.EXPIRED) for standing in dispatch.standing(id))
             yield JobForgotten(job=id)
+    scene = dispatch.scene
     for offer_id, offer in dispatch.offers.items():
-        if reason := _cannot_stand(dispatch, offer, now):
+        if reason := _cannot_stand(dispatch, scene, offer, now):
             yield _void(dispatch, offer_id, offer, reason)
     for id, job in sorted(dispatch.jobs.items(), key=lambda item: item[1].asked):
         if job.open:
-            yield from _wanting(dispatch, id, job, now)
+            yield from _wanting(dispatch, scene, id, job, now)
 
 
-def _cannot_stand(dispatch: Dispatch, offer: Offer, now: datetime) -> VoidBecause | None:
+def _cannot_stand(dispatch: Dispatch, scene: Scene, offer: Offer, now: datetime) -> VoidBecause | None:
     job = dispatch.jobs[offer.job]
     volunteer = dispatch.member(offer.member)
     if now >= offer.expires:
         return VoidBecause.EXPIRED
-    if offer.member in dispatch.busy:
+    if offer.member in scene.busy:
         return VoidBecause.BUSY
     if not volunteer.active or (job.kind is JobKind.ASSISTANCE and not volunteer.on_floor):
         return VoidBecause.LEFT_THE_FLOOR
-    if job.kind is JobKind.RIDE and offer.member in dispatch.may_leave and dispatch.to_spare < 0:
+    if job.kind is JobKind.RIDE and offer.member in scene.may_leave and scene.to_spare < 0:
         return VoidBecause.FLOOR_TOO_THIN
     return None
 
 
-def _wanting(dispatch: Dispatch, id: str, job: Job, now: datetime) -> Iterator[Fact]:
+def _wanting(dispatch: Dispatch, scene: Scene, id: str, job: Job, now: datetime) -> Iterator[Fact]:
     """What an open job wants: the floor asked too, the coordinator told, one more offer."""
     waited = now - job.asked
     if job.kind is JobKind.RIDE and not (job.floor_too or job.too_late) and waited >= FLOOR_ASKED_AFTER:
         yield FloorAskedToo(job=id)
-    if not job.escalated and (reason := _escalated_because(dispatch, job, now)):
+    if not job.escalated and (reason := _escalated_because(dispatch, scene, job, now)):
         yield OfferEscalated(centre=dispatch.id, job=id, kind=job.kind, reason=reason)
     offered_for = HELP_OFFERED_FOR if job.kind is JobKind.ASSISTANCE else ESCALATED_AFTER
     if job.too_late or waited >= offered_for or len(dispatch.standing(id)) >= WINDOW:
         return
-    if member := next_to_ask(dispatch, id, now):
+    if member := next_to_ask(dispatch, scene, id, now):
         yield _offer(dispatch, id, job, member, now)
 
 
-def _escalated_because(dispatch: Dispatch, job: Job, now: datetime) -> EscalatedBecause | None:
+def _escalated_because(dispatch: Dispatch, scene: Scene, job: Job, now: datetime) -> EscalatedBecause | None:
     if job.too_late:
         return EscalatedBecause.BORN_EXPIRED
-    if job.kind is JobKind.ASSISTANCE and not dispatch.present:
+    if job.kind is JobKind.ASSISTANCE and not scene.present:
         return EscalatedBecause.NOBODY_ON_DUTY
     if now < job.asked + ESCALATED_AFTER:
         return None
-    on_floor = any(dispatch.members[ref].can_take(job.seats) for ref in dispatch.present)
-    if job.kind is JobKind.RIDE and not job.times_asked and on_floor and dispatch.to_spare < 1:
+    on_floor = any(dispatch.members[ref].can_take(job.seats) for ref in scene.present)
+    if job.kind is JobKind.RIDE and not job.times_asked and on_floor and scene.to_spare < 1:
         return EscalatedBecause.FLOOR_BELOW_MINIMUM
     return EscalatedBecause.NOBODY_ACCEPTED
 

@@ -1,7 +1,8 @@
 """What the dispatch of a centre knows, and how each fact changes it. Pure; the rules are in `dispatch`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -221,6 +222,21 @@ class Ended:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Who has a job, who stands on the floor (a driver on his way does not, though he is checked in), and who of those
+    could be gone in a moment: each open ride offer counts as if it were accepted."""
+
+    busy: set[str]
+    present: set[str]
+    may_leave: set[str]
+
+    @property
+    def to_spare(self) -> int:
+        """How many more of those present may be offered a ride. Negative: offers must be taken back."""
+        return len(self.present) - len(self.may_leave) - FLOOR_MINIMUM
+
+
 @dataclass(slots=True)
 class Dispatch:
     id: str
@@ -254,25 +270,24 @@ class Dispatch:
         return next((id for id, job in self.jobs.items() if job.member == member), None)
 
     @property
-    def busy(self) -> set[str]:
-        return {job.member for job in self.jobs.values() if job.member}
-
-    @property
-    def present(self) -> set[str]:
-        """Who stands on the floor now: a driver on his way does not, though he is checked in."""
-        away = {job.member for job in self.jobs.values() if job.kind is JobKind.RIDE}
-        return {ref for ref, volunteer in self.members.items() if volunteer.on_floor and ref not in away}
-
-    @property
-    def may_leave(self) -> set[str]:
-        """Who of those present could be gone in a moment: each open ride offer counts as if it were accepted."""
+    def scene(self) -> "Scene":
+        busy = {job.member for job in self.jobs.values() if job.member}
+        away = {job.member for job in self.jobs.values() if job.member and job.kind is JobKind.RIDE}
+        present = {ref for ref, volunteer in self.members.items() if volunteer.on_floor} - away
         rides = {offer.member for offer in self.offers.values() if self.jobs[offer.job].kind is JobKind.RIDE}
-        return rides & self.present
+        return Scene(busy, present, rides & present)
 
-    @property
-    def to_spare(self) -> int:
-        """How many more of those present may be offered a ride. Negative: offers must be taken back."""
-        return len(self.present) - len(self.may_leave) - FLOOR_MINIMUM
+    def copy(self) -> "Dispatch":
+        """One to try facts on: what `evolve` changes in place is the copy's own, the rest is shared."""
+        mine = copy(self)
+        mine.members = {ref: copy(volunteer) for ref, volunteer in self.members.items()}
+        mine.jobs = {
+            id: replace(job, times_asked={**job.times_asked}, declined=[*job.declined]) for id, job in self.jobs.items()
+        }
+        mine.ended = dict(self.ended)
+        mine.offers = {id: copy(offer) for id, offer in self.offers.items()}
+        mine.closed = {id: copy(offer) for id, offer in self.closed.items()}
+        return mine
 
     @property
     def point(self) -> Point | None:

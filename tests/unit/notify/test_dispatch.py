@@ -216,7 +216,7 @@ def test_an_older_check_in_does_not_undo_a_check_out() -> None:
     ward = Ward(BINH)
     ward.do(dispatch.check_out, left(AN, sequence=9_002))
     assert ward.do(dispatch.check_in, arrived(AN, sequence=9_001)) == []
-    assert ward.state.present == {BINH}
+    assert ward.state.scene.present == {BINH}
 
 
 def test_an_end_that_is_heard_first_is_remembered() -> None:
@@ -318,7 +318,7 @@ def test_a_cancelled_ride_frees_its_driver_and_tells_him() -> None:
     ward.accept(AN, RIDE)
     (void,) = only(ward.do(dispatch.end, ride_cancelled()), OfferVoid)
     assert (void.member, void.reason, void.tell) == (AN, VoidBecause.CANCELLED, True)
-    assert ward.state.busy == set()
+    assert ward.state.scene.busy == set()
     assert ward.refused(dispatch.accept, void.offer_id, AN) is NoLongerNeeded
 
 
@@ -337,7 +337,7 @@ def test_a_ride_assigned_by_hand_voids_every_offer_and_frees_who_had_it() -> Non
     assert [(v.member, v.reason, v.tell) for v in only(facts, OfferVoid)] == [
         (BINH, VoidBecause.ASSIGNED_BY_HAND, True)
     ]
-    assert ward.state.busy == {DUNG}
+    assert ward.state.scene.busy == {DUNG}
     assert ward.refused(dispatch.accept, ward.offer_to(BINH, RIDE), BINH) is OfferTaken
 
 
@@ -360,7 +360,7 @@ def test_a_ride_given_back_is_offered_to_the_others() -> None:
 def test_a_driver_on_his_way_does_not_count_as_on_the_floor() -> None:
     ward = Ward(AN, BINH, CHI, DUNG)
     ward.do(dispatch.give, ride_assigned(AN))
-    assert ward.state.present == {BINH, CHI, DUNG}
+    assert ward.state.scene.present == {BINH, CHI, DUNG}
     ward.do(dispatch.open_ride, ride_due(ticket=OTHER_TICKET))
     ward.tick(minute(3))
     assert len(ward.asked(OTHER_RIDE)) == 1

@@ -51,7 +51,7 @@ class Morning(RuleBasedStateMachine):
             self.tell(dispatch.hear_member, changed(member))
 
     def tell(self, decision: Any, *what: Any) -> None:
-        before = set(self.ward.state.present)
+        before = set(self.ward.state.scene.present)
         said = self.ward.tick(self.now) + self.ward._decide(decision, *what, at=self.now)
         for fact in said:
             self.check(fact, before)
@@ -117,11 +117,13 @@ class Morning(RuleBasedStateMachine):
         with suppress(Refused):
             self.tell(dispatch.accept if yes else dispatch.decline, id, offers[id].member)
 
-    @precondition(lambda self: any(offer.member in self.ward.state.busy for offer in self.ward.state.closed.values()))
+    @precondition(
+        lambda self: any(offer.member in self.ward.state.scene.busy for offer in self.ward.state.closed.values())
+    )
     @rule(data=st.data())
     def take_one_more(self, data: st.DataObject) -> None:
         """Whoever has a job presses yes on everything else that he was ever asked."""
-        closed, busy = self.ward.state.closed, self.ward.state.busy
+        closed, busy = self.ward.state.closed, self.ward.state.scene.busy
         id = data.draw(st.sampled_from(sorted(id for id, offer in closed.items() if offer.member in busy)))
         with suppress(Refused):
             self.tell(dispatch.accept, id, closed[id].member)
@@ -131,12 +133,12 @@ class Morning(RuleBasedStateMachine):
         for _ in range(min(seconds, 8)):
             self.now += timedelta(seconds=seconds / min(seconds, 8))
             for fact in self.ward.tick(self.now):
-                self.check(fact, set(self.ward.state.present))
+                self.check(fact, set(self.ward.state.scene.present))
 
     @invariant()
     def offers_never_empty_the_floor(self) -> None:
         state = self.ward.state
-        assert not state.may_leave or len(state.present) - len(state.may_leave) >= FLOOR_MINIMUM
+        assert not state.scene.may_leave or len(state.scene.present) - len(state.scene.may_leave) >= FLOOR_MINIMUM
 
     @invariant()
     def the_window_holds_and_nobody_is_asked_who_cannot(self) -> None:
@@ -145,8 +147,8 @@ class Morning(RuleBasedStateMachine):
         for offer in state.offers.values():
             job = state.jobs[offer.job]
             assert job.open, "offered though somebody has it"
-            assert offer.member not in state.busy
-            assert offer.member in state.present or job.kind is JobKind.RIDE
+            assert offer.member not in state.scene.busy
+            assert offer.member in state.scene.present or job.kind is JobKind.RIDE
 
     @invariant()
     def nobody_waits_unseen(self) -> None:
@@ -169,7 +171,7 @@ class Morning(RuleBasedStateMachine):
     @invariant()
     def whoever_could_help_is_asked(self) -> None:
         state = self.ward.state
-        free = {ref for ref in state.present - state.busy if state.members[ref].active}
+        free = {ref for ref in state.scene.present - state.scene.busy if state.members[ref].active}
         for id, job in state.jobs.items():
             fresh = job.kind is JobKind.ASSISTANCE and self.now < job.asked + ESCALATED_AFTER
             if fresh and job.open and not job.too_late and len(state.standing(id)) < WINDOW:
@@ -215,7 +217,7 @@ def _end(story: list[tuple[Any, Any]]) -> tuple[Any, ...]:
     return (
         {ref: (m.on_floor, m.vehicle, m.seen, m.known) for ref, m in state.members.items() if m.known},
         {id: (job.member, job.code, job.sequence) for id, job in state.jobs.items()},
-        state.present,
+        state.scene.present,
     )
 
 

@@ -263,7 +263,7 @@ def test_a_morning_in_any_order_and_twice_comes_to_the_same() -> None:
             return await ours.running[Dispatch].read(
                 CENTRE,
                 lambda state: (
-                    state.present,
+                    state.scene.present,
                     sorted(state.members),
                     {job: found.sequence for job, found in state.jobs.items()},
                     {offer.member for offer in state.offers.values()},
