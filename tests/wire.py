@@ -87,7 +87,6 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------------------------ what asyncio tells us
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
