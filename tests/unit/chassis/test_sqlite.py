@@ -202,7 +202,7 @@ def test_a_full_disk_fails_only_what_did_not_fit(tmp_path: Path) -> None:
 # What follows is asked of the kernel: a child runs under strace, which counts its fsyncs or makes its calls fail.
 
 _CHILD = """
-import asyncio, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from services.chassis.backends.sqlite import Database
 async def main(path, how):
@@ -219,6 +219,8 @@ async def main(path, how):
         outcomes = await asyncio.gather(*works, return_exceptions=True)
         print(" ".join(type(o).__name__ if isinstance(o, Exception) else "kept" for o in outcomes), flush=True)
         print("rows", *[n for (n,) in database.read("SELECT n FROM t")], flush=True)
+        if how == "killed" and isinstance(outcomes[0], Exception):
+            os.kill(os.getpid(), signal.SIGKILL)
     print(await database.health())
     await database.close()
 asyncio.run(main(*sys.argv[1:3]))
@@ -237,7 +239,7 @@ def under_strace(path: Path, groups: int, how: str = "full", inject: str = "") -
         timeout=60,
         check=False,
     )
-    assert child.returncode == 0, child.stderr
+    assert child.returncode == (-signal.SIGKILL if how == "killed" else 0), child.stderr
     return child.stdout.splitlines(), trace.read_text()
 
 
@@ -278,6 +280,20 @@ def test_an_fsync_that_fails_is_no_answer_and_reading_tells_the_truth(tmp_path: 
     assert answers[-1] == "kept kept kept kept"
     assert "'synchronous': 'full'" in lines[-1]
     assert_rows_are_those_kept(lines)
+
+
+@pytest.mark.needs_tool("strace")
+def test_what_was_read_after_an_fsync_failed_stays_true_after_a_kill(tmp_path: Path) -> None:
+    lines, _ = under_strace(tmp_path, groups=8, how="killed", inject="fdatasync:error=EIO:when=6")
+    assert lines[-2].startswith("OutcomeUnknown")
+    told = [int(n) for n in lines[-1].split()[1:]]
+
+    async def story() -> None:
+        database = await opened(tmp_path)
+        assert numbers(database) == told
+        await database.close()
+
+    run(story())
 
 
 def assert_rows_are_those_kept(lines: list[str]) -> None:
