@@ -33,7 +33,7 @@ async def relay(bus: Bus, directory: Path) -> None:
         facts = tuple(entry(_called(sequence), sequence) for sequence in range(1, FACTS + 1))
         await store.commit([Write("hall", "31186-20261124", 0, "token", b"", None, facts)])
         relay.wake()
-    while (await store.owed_summary())[0]:  # noqa: ASYNC110
+    while (await store.owed_summary())[0]:
         await asyncio.sleep(0.01)
     await relay.stop()
     await store.close()
@@ -60,7 +60,7 @@ async def consume(bus: Bus, directory: Path) -> None:
 
     consumer = Consumer("ward", {CALLED: [effect]}, bus, PUBLISHERS, lambda: NOON, well=effects.health)
     await consumer.start()
-    while sum((await bus.lag("ward")).values()):  # noqa: ASYNC110
+    while sum((await bus.lag("ward")).values()):
         await asyncio.sleep(0.01)
     await consumer.stop()
     await effects.close()

@@ -72,7 +72,7 @@ def names(records: Iterable[Raw]) -> list[str]:
 
 async def until(true: Callable[[], bool], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  (a server elsewhere sets no event)
+        while not true():
             await asyncio.sleep(0.005)
 
 
@@ -478,7 +478,7 @@ def test_a_dead_letter_is_replayed_to_the_topic_it_came_from(place: Place) -> No
         ward.refuses = {"b"}
         await bus.publish([called("a"), called("b"), called("c")])
         await until(lambda: ward.done == ["a", "c"])
-        while not (letters := await ward.letters.open([CALLED])):  # noqa: ASYNC110
+        while not (letters := await ward.letters.open([CALLED])):
             await asyncio.sleep(0.01)
         ward.refuses = set()
         await ward.letters.replay(letters[0].reference, by="a-operator")
@@ -496,7 +496,7 @@ def test_poison_does_not_stop_its_neighbours(place: Place, reason: str) -> None:
         await bus.publish([called("a"), poison()[reason], called("b")])
         await ward.consumer.start()
         await until(lambda: ward.done == ["a", "b"])
-        while sum((await bus.lag("ward")).values()):  # noqa: ASYNC110
+        while sum((await bus.lag("ward")).values()):
             await asyncio.sleep(0.01)
         (letter,) = await ward.letters.open([CALLED])
         assert letter.reason == reason
