@@ -32,10 +32,10 @@ check: .venv/test.stamp ## exactly what CI runs: format, lint, types, boundaries
 	$(BIN)/python -m services.caunoi.generate --check
 	$(MAKE) --no-print-directory test
 
-bench: .venv/run.stamp ## measure this machine: ratios side by side
+bench: .venv/test.stamp ## measure this machine: ratios side by side
 	$(BIN)/python -m tests.bench $(ARGS)
 
-generate: .venv/run.stamp ## write schemas, examples, AsyncAPI, OpenAPI and the README's map of events again
+generate: .venv/run.stamp ## write the schemas, AsyncAPI, OpenAPI and the tables of the README again
 	$(BIN)/python -m services.caunoi.generate
 
 lock: .venv/uv.stamp ## lock the newest versions that pyproject.toml allows (UPGRADE= keeps what is locked and adds what is new)
