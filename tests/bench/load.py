@@ -30,6 +30,7 @@ class Job:
     centres: list[str]
     count: int = 0
     connections: int = 32
+    service: str = "ho-tich"
     drain: bool = False
     """Cancel what was issued, unmeasured, so that the hall is as full as before."""
 
@@ -55,7 +56,7 @@ class Client:
 
     def issue(self, place: int) -> bytes:
         centre = self.job.centres[place % len(self.job.centres)]
-        return self.post(f"/queue/centres/{centre}/tickets", {"service": "ho-tich", "language": "vi"})
+        return self.post(f"/queue/centres/{centre}/tickets", {"service": self.job.service, "language": "vi"})
 
     async def ask(self, wire: Wire, raw: bytes) -> Answer:
         begun = perf_counter()

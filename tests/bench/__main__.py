@@ -1,0 +1,62 @@
+"""`make bench`: how fast this machine is with it. Ratios side by side in one run, rounds interleaved, medians; a table
+on standard output and nowhere else. Servers have one core's worth of work, the load generator is another process.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.measures import (
+    Row,
+    bare_server,
+    call_to_sms,
+    cycles_against_bare,
+    issue_against_bare,
+    product,
+    start_and_memory,
+    with_a_past,
+)
+
+out = Console(highlight=False)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="caunoi-bench-") as where:
+        yield Path(where)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds of each pair (7)")
+    parser.add_argument("--past", type=int, default=50_000, help="past tickets of the last measurement (50000)")
+    given = parser.parse_args()
+    rows: list[Row] = []
+    with _scratch() as where, ExitStack() as stack:
+        bare = stack.enter_context(bare_server(where / "bare"))
+        with product(where / "ours") as ours:
+            rows += issue_against_bare(ours, bare, given.rounds)
+            rows += cycles_against_bare(ours, bare, given.rounds)
+            rows += call_to_sms(ours)
+        rows += start_and_memory(where / "start")
+        rows += with_a_past(where / "past", where / "empty", given.past, given.rounds)
+    show(rows)
+
+
+def show(rows: list[Row]) -> None:
+    table = Table(title="Cầu Nối: bench", title_justify="left")
+    for heading in ("what", "ours", "beside", "measure", "goal", ""):
+        table.add_column(heading)
+    for row in rows:
+        verdict = "" if row.met is None else "[green]met[/]" if row.met else "[red]not met[/]"
+        table.add_row(row.what, row.ours, row.beside, row.measure, row.goal, verdict)
+    out.print(table)
+
+
+if __name__ == "__main__":
+    main()
