@@ -58,13 +58,13 @@ def _run() -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        vi, en, code = _said(error)
+        vi, en, code = said_of(error)
         wrong(vi, en)
         return code
     return 0
 
 
-def _said(error: Exception) -> tuple[str, str, int]:
+def said_of(error: Exception) -> tuple[str, str, int]:
     """What to tell somebody about it, and the exit code."""
     from services.caunoi.failures import Failed
     from services.chassis.datadir import CannotStart

@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from services.caunoi.demo.prepare import WARDS
+from services.chassis.backends.sqlite_bus import SqliteBus
+from services.chassis.ports import Record
+from services.chassis.service import topic_specs
 from tests.journeys.system import RunningSystem, cli, running
+from tests.support import run
 
 CAI_RANG = next(str(file) for file in WARDS if file.stem == "cai-rang")
 
@@ -207,6 +210,43 @@ def test_the_map_of_events_is_printed_for_people_and_for_machines(system: Runnin
     assert {"topic", "published_by", "handled_by"} <= set(rows[0])
 
 
+# ---------------------------------------------------------------------------------------------------- dead letters
+
+
+async def leave_poison(data: Path) -> None:
+    """What somebody else put on the bus while the system was at rest."""
+    bus = SqliteBus(data / "bus.sqlite")
+    await bus.open(topic_specs())
+    await bus.publish([Record("queue-called", b"31186", [("ce_type", b"queue-called")], b"no event")])
+    await bus.close()
+
+
+def letters(system: RunningSystem, *more: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(system.cli("dlq", "ls", "--json", *more).stdout)
+    return found
+
+
+def test_what_could_not_be_handled_is_listed_shown_replayed_and_discarded(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as system:
+        system.stop()
+        run(leave_poison(system.data))
+        system.start()
+        system.wait_for("a dead letter", 20, lambda: bool(letters(system)))
+        reference = str(letters(system)[0]["reference"])
+        assert reference in system.cli("dlq", "ls").stdout
+        assert f"reference: {reference}" in system.cli("dlq", "show", reference).stdout
+        assert "no event" not in system.cli("dlq", "show", reference).stdout
+        assert system.cli("dlq", "replay", reference).returncode == 0
+        system.wait_for(
+            "its replay to die again", 20, lambda: any(one["reference"] != reference for one in letters(system))
+        )
+        for letter in letters(system):
+            done = system.cli("dlq", "discard", str(letter["reference"]), "--why", "test-data")
+            assert done.returncode == 0, done.stderr
+        assert letters(system) == []
+        assert {one["resolution"]["what"] for one in letters(system, "--all")} == {"replayed", "discarded"}  # type: ignore[index]
+
+
 # ------------------------------------------------------------------------------------------------ backup and restore
 
 
@@ -223,6 +263,36 @@ def test_a_backup_of_a_running_system_comes_to_life_elsewhere(system: RunningSys
     with running(tmp_path / "new") as other:
         answer = other.http.post("/session", json={"name": "chi.hai", "password": "đờn ca tài tử đêm trăng"})
         assert answer.status_code == 200
+
+
+def test_what_came_after_a_backup_is_gone_and_what_came_before_is_there_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(data) as system:
+        system.cli("seed", CAI_RANG)
+        kiosk = {"Authorization": f"Bearer {kiosk_of(system)}"}
+        assert take_number(system, kiosk) == "B001"
+        assert system.cli("backup", str(tmp_path / "all.tar.gz")).returncode == 0
+        assert take_number(system, kiosk) == "B002"
+    restored = cli("restore", str(tmp_path / "all.tar.gz"), "--replace", environment=environment(data))
+    assert restored.returncode == 0, restored.stderr
+    with running(data) as system:
+        assert take_number(system, kiosk) == "B002"
+        report = json.loads(system.cli("report", "--json").stdout)
+        assert report["queue"]["issued"] == report["queue"]["needs_help"] == 2
+        assert report["volunteers"]["assistances_open"] == 2
+        assert letters(system) == []
+
+
+def kiosk_of(system: RunningSystem) -> str:
+    made = system.cli("accounts", "add", "kiosk.moi", "--role", "kiosk", "--centre", "31186", "--json")
+    return str(json.loads(made.stdout)["token"])
+
+
+def take_number(system: RunningSystem, kiosk: dict[str, str]) -> str:
+    wishes = {"service": "chung-thuc", "needs_help": True}
+    given = system.http.post("/queue/centres/31186/tickets", json=wishes, headers=kiosk)
+    assert given.status_code == 201, given.text
+    return str(given.json()["code"])
 
 
 def test_a_restore_into_a_running_system_is_refused(system: RunningSystem, tmp_path: Path) -> None:
