@@ -22,6 +22,7 @@ from tests.journeys.system import ROOT, free_port, running
 from tests.wire import Lost, Wire, request
 
 HOT = "31186"
+CALLING = "31187"
 FIFTY = [f"32{number:03d}" for number in range(50)]
 WAITING = 30
 CONNECTIONS = 32
@@ -106,7 +107,7 @@ def product(data: Path) -> Iterator[Server]:
     with running(data) as system:
         assert system.process
         centres = [HOT, *FIFTY]
-        server = Server(system.address, token_for(data, centres), system.process.pid, data)
+        server = Server(system.address, token_for(data, [*centres, CALLING]), system.process.pid, data)
         describe(server, centres)
         yield server
 
@@ -286,7 +287,7 @@ def call_to_sms(ours: Server) -> list[Row]:
 
 
 async def _calls(ours: Server) -> list[float]:
-    centre, counter = "31187", 1
+    centre, counter = CALLING, 1
     describe(ours, [centre])
     token = token_for(ours.data, [centre])
     wire = await Wire.to(ours.at)
