@@ -140,8 +140,11 @@ def _agrees(command: Command, event: Published) -> bool:
     told = command.acknowledged
     assert told is not None
     said = {**told.answer, "counter": command.counter} if command.counter is not None else told.answer
-    both = [(said[ours], event.data[its]) for ours, its in _AGREE.items() if ours in said and its in event.data]
-    return all(ours == its for ours, its in both)
+    return all(
+        said[ours] == event.data[its]
+        for ours, its in _AGREE.items()
+        if said.get(ours) is not None and its in event.data
+    )
 
 
 def _acknowledged_of(history: History, topic: str) -> dict[str, int]:

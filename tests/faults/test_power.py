@@ -7,7 +7,7 @@ the bus. Clients ask again with their keys. At the end the checker sees what the
 import asyncio
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +51,18 @@ class Morning:
         self.diary.up.set()
         people = [asyncio.create_task(work) for work in self._people()]
         for _ in range(rounds):
-            await self._until_the_power_fails()
+            await self._while_all_go_on(people, self._until_the_power_fails())
             await asyncio.to_thread(self.system.start)
             self.diary.up.set()
-            for person in people:
-                if person.done():
-                    person.result()
         self._over = True
         await asyncio.wait_for(asyncio.gather(*people), 30)
+
+    async def _while_all_go_on(self, people: list[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        """Somebody who is told what he cannot go on from ends the test at once."""
+        working = asyncio.create_task(work)
+        done, _ = await asyncio.wait([working, *people], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     async def _until_the_power_fails(self) -> None:
         left = self.chance.randint(150, 400)
@@ -107,8 +111,7 @@ class Morning:
         wishes = {"needs_help": self.chance.random() < 0.02, "ride_home": self.chance.random() < 0.04}
         path, body = f"/queue/centres/{self.ward.centre}/tickets", {"service": "ho-tich", **wishes}
         issued = await client.ask("issue", self.ward.centre, path, body, token=self.ward.kiosk)
-        assert issued.status == 201, issued.body
-        if wishes["ride_home"]:
+        if issued.status == 201 and wishes["ride_home"]:
             ticket = issued.json["ticket_id"]
             wanted = {"ticket": ticket, "destination": "Nhà văn hóa khu vực 5", "hamlet": "khu-vuc-5", "seats": 1}
             await client.ask("ask-ride", ticket, "/volunteers/rides", wanted, token=self.ward.kiosk)
@@ -119,8 +122,7 @@ class Morning:
 
     async def _ticket(self, client: Client, ticket: str, action: str, body: dict[str, str] | None = None) -> None:
         path = f"/queue/tickets/{ticket}/{action}"
-        done = await client.ask(action, ticket, path, body, token=self.ward.staff)
-        assert done.status == 200, (action, done.status, done.body)
+        await client.ask(action, ticket, path, body, token=self.ward.staff)
 
     async def _volunteer(self, volunteer: Volunteer, client: Client) -> None:
         """Looks at his phone, takes what he is offered, does it."""
@@ -154,7 +156,7 @@ def a_ward_of_its_own(data: Path, *, flaw: str | None = None) -> Iterator[Runnin
         system.http.close()
 
 
-async def a_morning(system: RunningSystem, diary: Diary, rounds: int, seed: int) -> Morning:
+async def a_morning(system: RunningSystem, diary: Diary, rounds: int, seed: int, *, broken: bool = False) -> Morning:
     async with ward_in(system) as ward:
         await ward.open_counters(*range(1, COUNTERS + 1))
         for number in range(5):
@@ -163,7 +165,7 @@ async def a_morning(system: RunningSystem, diary: Diary, rounds: int, seed: int)
                 await ward.check_in(volunteer)
         morning = Morning(ward, system, diary, seed)
         await morning.play(rounds)
-        await at_rest(system.data)
+        await at_rest(system.data, all_published=not broken)
         return morning
 
 
@@ -193,6 +195,7 @@ def test_nothing_is_lost_doubled_or_mixed_up_when_the_power_fails(
     with capsys.disabled():
         print(f"\n  {told(morning, diary)}")
     assert sum(death.unanswered > 0 and death.unpublished > 0 for death in morning.deaths) >= ROUNDS * 3 // 4
+    assert {attempt.status for attempt in diary.attempts if attempt.outcome == "refused"} <= {409}
     violations = judged(diary, tmp_path / "data")
     assert not violations, "\n".join(map(str, violations[:5]))
     assert unlike(tmp_path / "data") == []
@@ -202,6 +205,6 @@ def test_nothing_is_lost_doubled_or_mixed_up_when_the_power_fails(
 def test_a_build_that_is_broken_is_caught(flaw: str, tmp_path: Path) -> None:
     diary = Diary(tmp_path / "diary.jsonl")
     with a_ward_of_its_own(tmp_path / "data", flaw=flaw) as system:
-        run(a_morning(system, diary, 3, seed=5), seconds=100)
+        run(a_morning(system, diary, 3, seed=5, broken=True), seconds=100)
     lost = {"nothing acknowledged is lost", "nobody is forgotten", "no gap in a source"}
     assert lost & {violation.invariant for violation in judged(diary, tmp_path / "data")}

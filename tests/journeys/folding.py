@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from services.caunoi.services import SERVICES
-from services.chassis.deciding import Held
+from services.chassis.deciding import Held, Kind
 from services.chassis.ports import Stored
 from services.chassis.service import Service
 from services.contracts.words import Event, Origin
@@ -26,7 +27,9 @@ def unlike(data: Path) -> list[str]:
 
 
 def compare(service: Service, store: Path) -> dict[str, bool]:
-    kinds = {state.__name__.lower(): (kind, TypeAdapter(state)) for state, kind in service.keeps.items()}
+    kinds: dict[str, tuple[Kind[Any], TypeAdapter[Any]]] = {
+        state.__name__.lower(): (kind, TypeAdapter(state)) for state, kind in service.keeps.items()
+    }
     facts = service.facts()
     same: dict[str, bool] = {}
     with copied(store) as connection:

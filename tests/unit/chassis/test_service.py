@@ -77,7 +77,7 @@ async def system(settings: Settings, seen: list[Event]) -> AsyncIterator[System]
 
 async def until(true: object, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not await true():  # type: ignore[operator]  # noqa: ASYNC110
+        while not await true():  # type: ignore[operator]
             await asyncio.sleep(0.01)
 
 

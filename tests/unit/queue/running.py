@@ -82,7 +82,7 @@ class Desk:
 
     async def published(self, kind: type[Event]) -> list[bytes]:
         """What is on the bus, once nothing is owed to it any more."""
-        while (await self.system.running["queue"].store.owed_summary())[0]:  # noqa: ASYNC110  (the relay sets no event)
+        while (await self.system.running["queue"].store.owed_summary())[0]:
             await asyncio.sleep(0.01)
         return [raw.value or b"" for raw in await self.system.bus.read(kind.topic())]
 
@@ -118,6 +118,6 @@ def played(folder: Path, story: Callable[[Desk], Awaitable[None]], **given: Any)
 
 async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
     async with asyncio.timeout(seconds):
-        while not (found := await look()):  # noqa: ASYNC110
+        while not (found := await look()):
             await asyncio.sleep(0.01)  # what is waited for comes by the bus or a timer
         return found

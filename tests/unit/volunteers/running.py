@@ -151,7 +151,7 @@ class Ward:
 
 async def until(look: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
     async with asyncio.timeout(seconds):
-        while not (found := await look()):  # noqa: ASYNC110
+        while not (found := await look()):
             await asyncio.sleep(0.01)  # what is waited for is in a store, not in this process
         return found
 
