@@ -17,10 +17,12 @@ from tests.journeys.ward import Volunteer, Ward, eventually, ward_in
 from tests.support import run
 
 PHONE = "0918273645"
-MEMBER_NAME = "Nguyễn Thị Hoàng Yến Canary"
+GIVEN_NAME = "Hoàngyến"
+MEMBER_NAME = f"Nguyễn Thị {GIVEN_NAME}"
 MEMBER_PHONE = "0937465821"
-ADDRESS = "Số 4711 hẻm Hoàng Oanh, đường Chim Sẻ"
-SECRETS = (PHONE, MEMBER_PHONE, MEMBER_NAME, ADDRESS)
+STREET = "Chim Sẻ Nâu"
+ADDRESS = f"Số 4711 hẻm 8, đường {STREET}"
+SECRETS = (PHONE, MEMBER_PHONE, MEMBER_NAME, GIVEN_NAME, ADDRESS, STREET)
 
 
 def forms(secret: str) -> set[bytes]:
