@@ -27,23 +27,23 @@ SENTENCES: Final[Mapping[str, str]] = {
     "centre-changed": "Cấu hình trung tâm {centre} thay đổi (bản {revision})",
     "account-changed": "Tài khoản {account} thay đổi (bản {account_version})",
     "member-changed": "Hồ sơ đoàn viên {member} cập nhật",
-    "volunteer-checked-in": "Tình nguyện viên {member} vào ca",
-    "volunteer-checked-out": "Tình nguyện viên {member} rời ca sau {minutes} phút",
+    "volunteer-checked-in": "Đoàn viên {member} vào ca",
+    "volunteer-checked-out": "Đoàn viên {member} rời ca sau {minutes} phút",
     "assistance-requested": "Cần người hỗ trợ số {code} tại sảnh",
-    "assistance-taken": "Tình nguyện viên {member} nhận hỗ trợ phiếu {ticket_id}",
+    "assistance-taken": "Đoàn viên {member} nhận hỗ trợ phiếu {ticket_id}",
     "assistance-finished": "Hỗ trợ phiếu {ticket_id} xong: {result}",
     "assistance-cancelled": "Huỷ hỗ trợ phiếu {ticket_id} ({by})",
     "ride-planned": "Ghi nhận chuyến xe về nhà cho phiếu {ticket_id}",
     "ride-home-requested": "Cần xe đưa số {code} về {hamlet}, {seats} người",
-    "ride-assigned": "Chuyến xe của phiếu {ticket_id} do {member} chở",
-    "ride-picked-up": "{member} đã đón khách của phiếu {ticket_id}",
-    "ride-completed": "Khách của phiếu {ticket_id} đã về đến nơi; ghi {minutes} phút cho {member}",
+    "ride-assigned": "Chuyến xe của phiếu {ticket_id} do đoàn viên {member} chở",
+    "ride-picked-up": "Đoàn viên {member} đã đón khách của phiếu {ticket_id}",
+    "ride-completed": "Khách của phiếu {ticket_id} đã về đến nơi; ghi {minutes} phút cho đoàn viên {member}",
     "ride-cancelled": "Huỷ chuyến xe của phiếu {ticket_id} ({by})",
-    "ride-released": "{member} trả lại chuyến xe của số {code}; tìm người khác",
+    "ride-released": "Đoàn viên {member} trả lại chuyến xe của số {code}; tìm người khác",
     "skill-granted": "Đoàn viên {member} được công nhận kỹ năng {skill} đến {expires}",
-    "offer-made": "Mời {member} nhận việc: {kind} cho số {code}",
-    "offer-accepted": "{member} nhận lời: {kind}",
-    "offer-void": "Lời mời {member} không còn hiệu lực ({reason})",
+    "offer-made": "Mời đoàn viên {member} nhận việc: {kind} cho số {code}",
+    "offer-accepted": "Đoàn viên {member} nhận lời: {kind}",
+    "offer-void": "Lời mời đoàn viên {member} không còn hiệu lực ({reason})",
     "offer-escalated": "Chưa ai nhận việc {kind}: báo điều phối viên ({reason})",
     "floor-thin": "Chỉ còn {on_floor} tình nguyện viên tại sảnh: báo điều phối viên",
     "contact-erased": "Một số điện thoại đã được xoá theo yêu cầu",
@@ -112,14 +112,21 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 _FIELD = re.compile(r"\{(\w+)\}")
+_REFERENCE = re.compile(r"\d{5}-[0-9a-z-]{8,}")
 
 
-def sentence(topic: str, event: Mapping[str, Any]) -> str:
-    """`event` is the JSON of one event. A topic that is not known here is named as it is."""
+def sentence(topic: str, event: Mapping[str, Any], known: Mapping[str, str] | None = None) -> str:
+    """`event` is the JSON of one event; `known` how to say a reference (a ticket's code, a demo member's name), which
+    is otherwise shortened to its end. A topic that is not known here is named as it is."""
 
     def said(match: re.Match[str]) -> str:
         value = event.get(match[1], "?")
-        return str(WORDS.get(match[1], {}).get(value, value)) if isinstance(value, str) else str(value)
+        return _said(match[1], value, known or {}) if isinstance(value, str) else str(value)
 
     main = _FIELD.sub(said, SENTENCES.get(topic, topic))
     return main + "".join(more for field, more in FOLLOWS.get(topic, {}).items() if event.get(field))
+
+
+def _said(field: str, value: str, known: Mapping[str, str]) -> str:
+    short = f"…{value[-4:]}" if _REFERENCE.fullmatch(value) else value
+    return WORDS.get(field, {}).get(value) or known.get(value, short)

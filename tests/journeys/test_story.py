@@ -1,6 +1,9 @@
 """The main job of the mission, through HTTP against a real `caunoi up --demo`; every event of it is checked."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 
 from services.caunoi.demo.people import CENTRE, DAUGHTER, MEMBERS
 from services.contracts.events import BY_TOPIC
-from tests.journeys.system import RunningSystem, running
+from tests.journeys.system import ROOT, RunningSystem, running
 
 OFF_DUTY = set(range(3, len(MEMBERS)))
 HELMETS = {number for number in OFF_DUTY if MEMBERS[number].spare_helmet and MEMBERS[number].vehicle != "none"}
@@ -163,6 +166,12 @@ def test_nothing_of_it_is_left_owed_or_dead(system: RunningSystem) -> None:
     assert json.loads(system.cli("dlq", "ls", "--json").stdout) == []
 
 
+def test_it_can_be_told_as_often_as_one_likes(system: RunningSystem) -> None:
+    for _ in range(6):
+        again = system.cli("story", "--json")
+        assert again.returncode == 0, again.stdout + again.stderr
+
+
 def test_a_story_that_cannot_go_on_says_at_which_step(system: RunningSystem, tmp_path: Path) -> None:
     account = next(
         one for one in json.loads(system.cli("accounts", "ls", "--json").stdout) if one["name"] == "canbo.quay3"
@@ -173,6 +182,27 @@ def test_a_story_that_cannot_go_on_says_at_which_step(system: RunningSystem, tmp
     assert "failed at step 4" in played.stderr
     system.http.post(f"/queue/accounts/{account['account']}/enable", headers=system.operator)
     assert system.cli("story").returncode == 0
+
+
+def test_who_follows_reads_it_in_sentences_and_ends_with_ctrl_c(system: RunningSystem, tmp_path: Path) -> None:
+    out = tmp_path / "tail.txt"
+    with out.open("w") as file:
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "services.caunoi", "tail", "--centre", CENTRE],
+            cwd=ROOT,
+            env=system.environment,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert follower.stderr
+        assert "following" in follower.stderr.readline()
+        time.sleep(1)  # nothing tells from outside that it has been let in
+        assert system.cli("story").returncode == 0
+        system.wait_for("the ride to be told", 20, lambda: "ride-completed" in out.read_text("utf-8"))
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(5) == 0
+    assert "đến quầy 3" in out.read_text("utf-8")
 
 
 # --------------------------------------------------------------------------------------------------- the live page
@@ -195,7 +225,7 @@ def test_the_page_hears_of_volunteers_too_as_it_happens(system: RunningSystem) -
         with visitor.stream("GET", "/live/events") as feed:
             lines = feed.iter_lines()
             assert next(lines).startswith("id: ")
-            system.cli("story")
+            assert system.cli("story").returncode == 0
             heard = set()
             until = time.monotonic() + 20
             for line in lines:

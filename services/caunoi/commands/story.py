@@ -59,7 +59,9 @@ async def tell(settings: Settings, *, centre: str, as_json: bool) -> None:
         try:
             await play(operator, kept, AsJson() if as_json else OnScreen(kept))
         finally:
-            kept.keep(settings)
+            latest = Kept.of(settings)  # the system itself may have written meanwhile
+            latest.tokens |= kept.tokens
+            latest.keep(settings)
 
 
 # ------------------------------------------------------------------------------------------------------ narrators
@@ -86,9 +88,7 @@ class OnScreen:
         event = told.event
         if "code" in event and "ticket_id" in event:
             self._names[event["ticket_id"]] = event["code"]
-        said = sentence(told.topic, event)
-        for reference, name in self._names.items():
-            said = said.replace(reference, name)
+        said = sentence(told.topic, event, self._names)
         shown.out.print(f"   [dim]+{after:5.2f}s[/] [green]{told.topic:<21}[/] {escape(said)}")
 
     def adds(self, vi: str) -> None:
@@ -375,11 +375,15 @@ class _Morning:
         return MEMBERS[self.kept.members.index(member)].name
 
     async def staff(self, name: str) -> Caller:
-        session = await self.operator.as_nobody().post("/session", {"name": name, "password": self.kept.password})
-        return self.operator.as_(session["token"])
+        """Signed in with name and password; the session is kept for the next story, since signing in is limited."""
+        token = self.kept.tokens.get(name)
+        if token is None or not await self.still_signed_in(token):
+            session = await self.operator.as_nobody().post("/session", {"name": name, "password": self.kept.password})
+            token = self.kept.tokens[name] = session["token"]
+        return self.operator.as_(token)
 
     async def volunteer(self, member: str) -> Caller:
-        """Signed in with the phone: the code comes by SMS, which here means out of the drawer."""
+        """Signed in with the phone: the code comes by SMS, which here means out of the drawer. Kept likewise."""
         token = self.kept.tokens.get(member)
         if token is None or not await self.still_signed_in(token):
             phone = MEMBERS[self.kept.members.index(member)].phone

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from rich.markup import escape
 
@@ -26,6 +28,8 @@ async def follow(settings: Settings, *, centre: str | None, after: str | None, a
             )
         shown.err.print("[dim]Đang theo dõi; Ctrl-C để dừng · following[/]")
 
+        codes = Codes()
+
         async def print_all() -> None:
             async for told in feed.follow(operator, centre=centre, after=after):
                 if told.topic == feed.OPEN:
@@ -33,7 +37,7 @@ async def follow(settings: Settings, *, centre: str | None, after: str | None, a
                 if as_json:
                     shown.line_of_json({"id": told.id, "topic": told.topic, **told.data})
                 else:
-                    shown.out.print(line(told))
+                    shown.out.print(line(told, codes))
 
         following = asyncio.create_task(print_all())
         loop = asyncio.get_running_loop()
@@ -43,13 +47,24 @@ async def follow(settings: Settings, *, centre: str | None, after: str | None, a
             await following
 
 
-def line(told: Told) -> str:
+class Codes(dict[str, str]):
+    """The codes of the tickets heard of, the last thousand of them."""
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        if "ticket_id" in event and "code" in event:
+            self[event["ticket_id"]] = event["code"]
+            if len(self) > 1_000:
+                del self[next(iter(self))]
+
+
+def line(told: Told, codes: Codes) -> str:
     """`08:31:07  queue-called  Mời số A012 đến quầy 3 …  31186-20261124-7hk2m9x4tq0v`."""
     if told.topic == "reset":
         return "[yellow]Lịch sử đã qua; bắt đầu lại từ bây giờ.[/] [dim]reset[/]"
     event = told.event
+    codes.note(event)
     subject = next((event[name] for name in ("ticket_id", "job", "member") if event.get(name)), event.get("centre", ""))
-    said = escape(sentence(told.topic, event))
+    said = escape(sentence(told.topic, event, codes))
     return f"[dim]{_local(told)}[/]  [bold]{told.topic:<21}[/] {said}  [dim]{subject}[/]"
 
 

@@ -31,7 +31,7 @@ class Kept(BaseModel):
     members: list[str] = []
     """References, in the order of `people.MEMBERS`."""
     tokens: dict[str, str] = {}
-    """Volunteers' tokens by reference, so that a story told again asks for no new code."""
+    """Of those who signed in for a story, by account name or member, so that the next one need not: that is limited."""
     ready: bool = False
     told: bool = False
 

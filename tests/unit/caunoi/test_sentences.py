@@ -37,6 +37,12 @@ def test_what_follows_is_said_only_when_it_is_so() -> None:
     )
 
 
+def test_a_ticket_is_said_by_its_code_and_who_is_not_known_by_the_end_of_his_reference() -> None:
+    assigned = {"ticket_id": "31186-20261124-7hk2m9x4tq0v", "member": "31186-m-4tq0v7hk2m9x"}
+    said = sentence("ride-assigned", assigned, {"31186-20261124-7hk2m9x4tq0v": "A012"})
+    assert said == "Chuyến xe của phiếu A012 do đoàn viên …2m9x chở"
+
+
 def test_an_event_that_nobody_knows_is_named_as_it_is() -> None:
     assert sentence("comet-seen", {"centre": "31186"}) == "comet-seen"
 

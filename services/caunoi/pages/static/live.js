@@ -7,11 +7,21 @@ const { says, follows, words } = JSON.parse(document.getElementById("words").tex
 const at = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat("vi-VN", { timeStyle: "medium", timeZone: "Asia/Ho_Chi_Minh" });
 
+// A ticket is said by its code once it was heard of; any other reference by its end.
+const codes = new Map();
+function noteCode(event) {
+  if (event.ticket_id && event.code) codes.set(event.ticket_id, event.code);
+  if (codes.size > 1000) codes.delete(codes.keys().next().value);
+}
+
+function say(name, value) {
+  if (typeof value !== "string") return value;
+  const short = /^\d{5}-[0-9a-z-]{8,}$/.test(value) ? `…${value.slice(-4)}` : value;
+  return words[name]?.[value] ?? codes.get(value) ?? short;
+}
+
 function sentence(topic, event) {
-  const main = (says[topic] ?? topic).replace(/\{(\w+)\}/g, (_, name) => {
-    const value = event[name] ?? "?";
-    return words[name]?.[value] ?? value;
-  });
+  const main = (says[topic] ?? topic).replace(/\{(\w+)\}/g, (_, name) => say(name, event[name] ?? "?"));
   const more = Object.entries(follows[topic] ?? {}).filter(([name]) => event[name]);
   return main + more.map(([, text]) => text).join("");
 }
@@ -23,7 +33,8 @@ function show(topic, message) {
   when.dateTime = moment.toISOString();
   when.textContent = clock.format(moment);
   const text = document.createElement("span");
-  text.textContent = sentence(topic, message.data ?? message);
+  noteCode(message.data);
+  text.textContent = sentence(topic, message.data);
   item.append(when, text);
   at("events").prepend(item);
   while (at("events").childElementCount > SHOWN) at("events").lastElementChild.remove();
@@ -36,6 +47,16 @@ function fill(list, entries, make) {
   at(`${list}-empty`).hidden = items.length > 0;
 }
 
+function atCounter(call) {
+  const item = document.createElement("li");
+  const code = document.createElement("b");
+  code.textContent = call.code;
+  const counter = document.createElement("span");
+  counter.textContent = `Quầy ${call.counter}`;
+  item.append(code, counter);
+  return item;
+}
+
 let asked = 0;
 async function readBoard() {
   const turn = ++asked;
@@ -43,15 +64,8 @@ async function readBoard() {
   if (answer.status === 401) return renew();
   if (!answer.ok || turn !== asked) return;
   const board = await answer.json();
-  fill("called", board.called, (call) => {
-    const item = document.createElement("li");
-    const code = document.createElement("b");
-    code.textContent = call.code;
-    const counter = document.createElement("span");
-    counter.textContent = `Quầy ${call.counter}`;
-    item.append(code, counter);
-    return item;
-  });
+  fill("called", board.called, atCounter);
+  fill("past", board.last_calls, atCounter);
   fill("waiting", board.waiting, (code) => {
     const item = document.createElement("li");
     item.textContent = code;
