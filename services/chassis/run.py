@@ -92,7 +92,7 @@ async def _serve(
         timeout_graceful_shutdown=GRACE,
     )
     server = _Server(config, answering)
-    _obey_signals(server)
+    _obey_signals(server, tasks)
     stack = contextlib.AsyncExitStack()
     await stack.enter_async_context(app.router.lifespan_context(app))
     try:
@@ -108,8 +108,12 @@ async def _serve(
             log.warning("stopped_before_all_was_done", seconds=STOP)
 
 
-def _obey_signals(server: uvicorn.Server) -> None:
+def _obey_signals(server: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
+    """The first one ends it in order, what is done besides at once; a second one does not wait for requests."""
+
     def stop() -> None:
+        for task in tasks:
+            task.cancel()
         if server.should_exit:
             server.force_exit = True
         server.should_exit = True

@@ -261,8 +261,25 @@ def test_a_second_start_tells_no_second_story(tmp_path: Path) -> None:
     assert system.output.count("Hết chuyện") == 1
 
 
+def test_a_power_failure_while_it_is_made_ready_leaves_nothing_half_done(tmp_path: Path) -> None:
+    system = RunningSystem(tmp_path / "data", demo=True)
+    system.start()
+    system.wait_for("some members", 60, lambda: len(kept(system)["members"]) >= 4)
+    system.kill()
+    system.start()
+    system.wait_for_output("Ctrl-C", 90)
+    coordinator = kept(system)["tokens"]["dieuphoi"]
+    listed = system.http.get(
+        f"/volunteers/centres/{CENTRE}/members", headers={"Authorization": f"Bearer {coordinator}"}
+    )
+    assert sorted(member["name"] for member in listed.json()["members"]) == sorted(member.name for member in MEMBERS)
+    assert system.output.count("Hết chuyện") == 1
+    assert system.stop() == 0
+
+
 def kept(system: RunningSystem) -> Any:
-    return json.loads((system.data / "demo.json").read_text())
+    file = system.data / "demo.json"
+    return json.loads(file.read_text()) if file.exists() else {"members": []}
 
 
 def visitor_of(system: RunningSystem) -> httpx2.Client:
