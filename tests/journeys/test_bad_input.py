@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import httpx2
@@ -61,7 +62,15 @@ class Desk:
         return self.send("POST", self.tickets, {"service": "ho-tich", **wishes}, as_=self.ward.kiosk)
 
     def journal(self) -> int:
-        """How many facts there are, of all services."""
+        """How many facts there are, of all services, once what follows from the last command has happened."""
+        counted, quiet = self._facts(), 0
+        while quiet < 5:
+            sleep(0.1)
+            again = self._facts()
+            counted, quiet = again, quiet + 1 if again == counted else 0
+        return counted
+
+    def _facts(self) -> int:
         counted = 0
         for name in ("queue", "volunteers", "training", "notify"):
             with copied(self.system.data / f"{name}.sqlite") as store:
