@@ -253,28 +253,24 @@ def test_a_demo_password_opens_no_other_demo(system: RunningSystem, tmp_path: Pa
 
 
 def test_a_second_start_tells_no_second_story(tmp_path: Path) -> None:
-    system = RunningSystem(tmp_path / "data", demo=True)
-    for start in (1, 2):
-        system.start()
-        system.wait_for("who may sign in", 90, lambda start=start: system.output.count("Ctrl-C") == start)
+    with running(tmp_path / "data", demo=True) as system:
+        system.wait_for_output("Ctrl-C", 90)
         assert system.stop() == 0
-    assert system.output.count("Hết chuyện") == 1
+        system.start()
+        system.wait_for("who may sign in again", 90, lambda: system.output.count("Ctrl-C") == 2)
+        assert system.output.count("Hết chuyện") == 1
 
 
 def test_a_power_failure_while_it_is_made_ready_leaves_nothing_half_done(tmp_path: Path) -> None:
-    system = RunningSystem(tmp_path / "data", demo=True)
-    system.start()
-    system.wait_for("some members", 60, lambda: len(kept(system)["members"]) >= 4)
-    system.kill()
-    system.start()
-    system.wait_for_output("Ctrl-C", 90)
-    coordinator = kept(system)["tokens"]["dieuphoi"]
-    listed = system.http.get(
-        f"/volunteers/centres/{CENTRE}/members", headers={"Authorization": f"Bearer {coordinator}"}
-    )
-    assert sorted(member["name"] for member in listed.json()["members"]) == sorted(member.name for member in MEMBERS)
-    assert system.output.count("Hết chuyện") == 1
-    assert system.stop() == 0
+    with running(tmp_path / "data", demo=True) as system:
+        system.wait_for("some members", 60, lambda: len(kept(system)["members"]) >= 4)
+        system.kill()
+        system.start()
+        system.wait_for_output("Ctrl-C", 90)
+        coordinator = {"Authorization": f"Bearer {kept(system)['tokens']['dieuphoi']}"}
+        listed = system.http.get(f"/volunteers/centres/{CENTRE}/members", headers=coordinator).json()["members"]
+        assert sorted(member["name"] for member in listed) == sorted(member.name for member in MEMBERS)
+        assert system.output.count("Hết chuyện") == 1
 
 
 def kept(system: RunningSystem) -> Any:
