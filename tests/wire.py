@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 
@@ -87,7 +87,7 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------------------------ what asyncio tells us
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one and says so to nobody
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.broken = True

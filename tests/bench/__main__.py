@@ -18,6 +18,7 @@ from tests.bench.measures import (
     cycles_against_bare,
     issue_against_bare,
     product,
+    queue_alone,
     start_and_memory,
     with_a_past,
 )
@@ -33,7 +34,7 @@ def _scratch() -> Iterator[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds of each pair (7)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of each pair (5)")
     parser.add_argument("--past", type=int, default=50_000, help="past tickets of the last measurement (50000)")
     given = parser.parse_args()
     rows: list[Row] = []
@@ -41,6 +42,8 @@ def main() -> None:
         bare = stack.enter_context(bare_server(where / "bare"))
         with product(where / "ours") as ours:
             rows += issue_against_bare(ours, bare, given.rounds)
+            with queue_alone(where / "queue") as alone:
+                rows += issue_against_bare(alone, bare, given.rounds, "; queue alone")
             rows += cycles_against_bare(ours, bare, given.rounds)
             rows += call_to_sms(ours)
         rows += start_and_memory(where / "start")

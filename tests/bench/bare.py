@@ -1,12 +1,10 @@
 """What the product is measured against: bare FastAPI routes with the same bodies, answers, server flags, middleware and
-authentication, that keep nothing. Run as `python -m tests.bench.bare DATA PORT`.
+authentication, that keep nothing. Run as `python -m tests.bench.bare`, with the settings of the product.
 """
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI
@@ -103,7 +101,7 @@ def make(settings: Settings) -> FastAPI:
 
 
 def main() -> None:
-    settings = Settings(data=Path(sys.argv[1]), port=int(sys.argv[2]))
+    settings = Settings.load()
     directory = DataDirectory(settings.data)
     directory.take()
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -129,14 +130,29 @@ def describe(server: Server, centres: Sequence[str]) -> None:
 
 
 @contextmanager
-def bare_server(data: Path) -> Iterator[Server]:
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.bare", str(data), str(port)], cwd=ROOT)
-    try:
-        server = Server(f"http://127.0.0.1:{port}", "", process.pid, data)
-        wait_for((data / "address").exists)
-        server.token = token_for(data, [HOT, *FIFTY])
+def queue_alone(data: Path) -> Iterator[Server]:
+    """`python -m services.queue`: nobody handles its events in the same process."""
+    with _served(data, "services.queue") as server:
+        describe(server, [HOT, *FIFTY])
         yield server
+
+
+@contextmanager
+def bare_server(data: Path) -> Iterator[Server]:
+    with _served(data, "tests.bench.bare") as server:
+        yield server
+
+
+@contextmanager
+def _served(data: Path, module: str) -> Iterator[Server]:
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAUNOI_")}
+    ours = {"CAUNOI_DATA": str(data), "CAUNOI_PORT": str(port), "PYTHONDONTWRITEBYTECODE": ""}
+    with data.with_suffix(".log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=inherited | ours, stderr=log)
+    try:
+        wait_for((data / "address").exists)
+        yield Server(f"http://127.0.0.1:{port}", token_for(data, [HOT, *FIFTY]), process.pid, data)
     finally:
         process.terminate()
         process.wait()
@@ -228,22 +244,22 @@ def bursts(load: Load, server: Server, centres: Sequence[str], count: int, *, ti
     )
 
 
-def issue_against_bare(ours: Server, bare: Server, rounds: int) -> list[Row]:
+def issue_against_bare(ours: Server, bare: Server, rounds: int, whose: str = "") -> list[Row]:
     with loading() as load:
         hot = interleaved(
             rounds,
-            lambda: bursts(load, ours, [HOT], 400, times=8, drain=True),
-            lambda: bursts(load, bare, [HOT], 400, times=8, drain=False),
+            lambda: bursts(load, ours, [HOT], 400, times=4, drain=True),
+            lambda: bursts(load, bare, [HOT], 400, times=4, drain=False),
         )
         load(ours, "fill", FIFTY, count=WAITING // 2)
         many = interleaved(
             rounds,
-            lambda: bursts(load, ours, FIFTY, WAITING * len(FIFTY), times=2, drain=True),
-            lambda: bursts(load, bare, FIFTY, WAITING * len(FIFTY), times=2, drain=False),
+            lambda: bursts(load, ours, FIFTY, WAITING * len(FIFTY), times=1, drain=True),
+            lambda: bursts(load, bare, FIFTY, WAITING * len(FIFTY), times=1, drain=False),
         )
     return [
-        hot.row("(a) issue a ticket, one hot centre", 0.9),
-        many.row(f"(a) issue a ticket, 50 centres of {WAITING} waiting", 0.75),
+        hot.row(f"(a) issue a ticket, one hot centre{whose}", 0.9),
+        many.row(f"(a) issue a ticket, 50 centres of {WAITING} waiting{whose}", 0.75),
     ]
 
 
@@ -253,7 +269,7 @@ def cycles_against_bare(ours: Server, bare: Server, rounds: int) -> list[Row]:
         load(ours, "open", [HOT, *FIFTY], connections=CONNECTIONS)
 
         def cycles(server: Server, centres: Sequence[str]) -> Measured:
-            measured = load(server, "cycle", centres, count=800, connections=CONNECTIONS)
+            measured = load(server, "cycle", centres, count=400, connections=CONNECTIONS)
             until_idle(server)
             return measured
 
@@ -393,7 +409,7 @@ def with_a_past(past: Path, empty: Path, tickets: int, rounds: int) -> list[Row]
         until_idle(old)
         hot = interleaved(
             rounds,
-            lambda: bursts(load, old, [HOT], 400, times=8, drain=True),
-            lambda: bursts(load, new, [HOT], 400, times=8, drain=True),
+            lambda: bursts(load, old, [HOT], 400, times=4, drain=True),
+            lambda: bursts(load, new, [HOT], 400, times=4, drain=True),
         )
     return [hot.row(f"(e) issue a ticket after {tickets:,} past tickets, beside an empty system", 0.9)]
