@@ -7,6 +7,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 UPGRADE := --upgrade
+LONGEST_FIRST := tests/faults tests/journeys tests/conformance tests/unit
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-all check bench generate lock clean
@@ -18,8 +19,7 @@ up: .venv/run.stamp ## start the demo: the story once, then the system stays up 
 	@exec $(BIN)/caunoi up --demo $(ARGS)
 
 test: .venv/test.stamp ## what `make check` ends with: all tests but the long ones
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile tests/unit tests/conformance
-	$(BIN)/python -m pytest -q -m "not slow" tests/journeys tests/faults
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 
 test-all: .venv/test.stamp ## every test, with many more examples and rounds
 	$(BIN)/python -m pytest -q --hypothesis-profile thorough
