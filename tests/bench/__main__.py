@@ -3,8 +3,9 @@ on standard output and nowhere else. Servers have one core's worth of work, the 
 """
 
 import argparse
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from tests.bench.measures import (
     with_a_past,
 )
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+err = Console(stderr=True)
 
 
 @contextmanager
@@ -38,16 +40,21 @@ def main() -> None:
     parser.add_argument("--past", type=int, default=50_000, help="past tickets of the last measurement (50000)")
     given = parser.parse_args()
     rows: list[Row] = []
+
+    def measure(what: str, found: Callable[[], list[Row]]) -> None:
+        with err.status(f"({what}) ..."):
+            rows.extend(found())
+
     with _scratch() as where, ExitStack() as stack:
         bare = stack.enter_context(bare_server(where / "bare"))
         with product(where / "ours") as ours:
-            rows += issue_against_bare(ours, bare, given.rounds)
+            measure("a", lambda: issue_against_bare(ours, bare, given.rounds))
             with queue_alone(where / "queue") as alone:
-                rows += issue_against_bare(alone, bare, given.rounds, "; queue alone")
-            rows += cycles_against_bare(ours, bare, given.rounds)
-            rows += call_to_sms(ours)
-        rows += start_and_memory(where / "start")
-        rows += with_a_past(where / "past", where / "empty", given.past, given.rounds)
+                measure("a", lambda: issue_against_bare(alone, bare, given.rounds, "; queue alone"))
+            measure("b", lambda: cycles_against_bare(ours, bare, given.rounds))
+            measure("c", lambda: call_to_sms(ours))
+        measure("d", lambda: start_and_memory(where / "start"))
+        measure("e", lambda: with_a_past(where / "past", where / "empty", given.past, given.rounds))
     show(rows)
 
 
