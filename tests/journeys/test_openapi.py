@@ -92,7 +92,7 @@ def call(api: Api, operation: Any, mode: GenerationMode) -> None:
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(case=operation.as_strategy(generation_mode=mode))
-    def calls(case: Case) -> None:
+    def calls(case: Case[Any]) -> None:
         if chance.random() < 0.6:
             case.path_parameters.update({name: api.there[name] for name in case.path_parameters if name in api.there})
         headers = api.headers if chance.random() < 0.9 else {}
