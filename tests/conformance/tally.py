@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path
 
 from services.chassis.documents import Kind
 from services.chassis.errors import Refused
@@ -95,12 +93,3 @@ TOTALS = View("totals", Tally, Total, keys=lambda fact, stamp: (stamp.id,), fold
 
 def projector() -> Projector:
     return Projector([TOTALS], {Tally: "tally"}, FACTS)
-
-
-def limited(limit: int) -> object:
-    return partial(count, limit=limit)
-
-
-def child(where: Path) -> list[str]:
-    """The command of a process that counts one tally up for ever and prints each answer (killed at a failpoint)."""
-    return ["-m", "tests.conformance.tally_child", str(where)]

@@ -14,7 +14,8 @@ import pytest
 from tests.servers import kafka as native_kafka
 from tests.servers import mongo as native_mongo
 from tests.servers.kafka import Kafka
-from tests.servers.mongo import Mongod, free_port
+from tests.servers.mongo import Mongod
+from tests.servers.process import free_port
 
 _to_stop: list[Callable[[], None]] = []
 

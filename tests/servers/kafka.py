@@ -13,7 +13,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.servers.mongo import free_port
+from tests.servers.process import Server, free_port
 
 VERSION = "4.3.1"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -64,14 +64,13 @@ def fetch() -> Path:
     return where / "jars"
 
 
-class Kafka:
-    """One broker. `kill` is SIGKILL, `start` brings it back on the same data and port."""
+class Kafka(Server):
+    """One broker."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.port = free_port()
-        self._controller = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._controller = free_port(besides=self.port)
 
     @property
     def address(self) -> str:
@@ -134,19 +133,6 @@ log.retention.check.interval.ms=1000
         finally:
             await admin.close()
         return True
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
 
 
 def _cluster() -> str:

@@ -1,17 +1,16 @@
 """A real MongoDB replica set of one member, natively: `mongod` from a PyPI wheel (SSPL, for tests only)."""
 
 import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+
+from tests.servers.process import Server
 
 
 def binary() -> Path | None:
@@ -27,21 +26,11 @@ def binary() -> Path | None:
     return None
 
 
-def free_port() -> int:
-    """Outside the ephemeral range: a client that reconnects there cannot connect to itself."""
-    for port in range(20_000 + time.monotonic_ns() % 10_000, 32_000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise RuntimeError("no free port")
-
-
-class Mongod:
-    """One member. `kill` is SIGKILL, `start` brings it back on the same data and port."""
+class Mongod(Server):
+    """One member."""
 
     def __init__(self, program: Path, folder: Path, port: int) -> None:
         self._program, self._folder, self.port = program, folder, port
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -77,28 +66,3 @@ class Mongod:
                     pass
                 time.sleep(0.05)
         raise TimeoutError("mongod did not become primary")
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-
-@contextmanager
-def mongod(folder: Path) -> Iterator[Mongod]:
-    program = binary()
-    assert program, "no mongod here"
-    server = Mongod(program, folder, free_port())
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()

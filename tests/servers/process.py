@@ -1,0 +1,33 @@
+"""What every real server of the tests has: a process, a port of its own, and two ways to end it."""
+
+import socket
+import subprocess
+import time
+
+
+def free_port(besides: int = 0) -> int:
+    """Outside the ephemeral range: a client that reconnects there cannot connect to itself."""
+    for port in range(20_000 + time.monotonic_ns() % 10_000, 32_000):
+        with socket.socket() as probe:
+            if port != besides and probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no free port")
+
+
+class Server:
+    """`kill` is SIGKILL, `stop` the orderly way; `start`, which each server has, brings it back on data and port."""
+
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
