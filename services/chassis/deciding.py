@@ -60,6 +60,11 @@ class Kind(Generic[S]):
     previous: Callable[[str, datetime], str | None] = no_previous
 
 
+def name_of(state: type) -> str:
+    """The name of a kind, as in its documents' keys and in the source of its events."""
+    return state.__name__.lower()
+
+
 class KeyReused(Invalid):
     en = "This Idempotency-Key was used for another request."
     vi = "Idempotency-Key này đã dùng cho một yêu cầu khác."

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from services.chassis import metrics
 from services.chassis.clock import Clock
-from services.chassis.deciding import Broken, Command, Held, KeyReused, Kind, Round, Rule, decide, nothing_due
+from services.chassis.deciding import Broken, Command, Held, KeyReused, Kind, Round, Rule, decide, name_of, nothing_due
 from services.chassis.errors import Unavailable
 from services.chassis.failpoints import reach
 from services.chassis.once import Once
@@ -131,7 +131,7 @@ class Documents:
         self._clock = clock
         self._woken = woken
         self._mailbox = mailbox
-        self._names = {state: state.__name__.lower() for state in kinds}
+        self._names = {state: name_of(state) for state in kinds}
         self._by_name = {self._names[state]: (kind, TypeAdapter[Any](state)) for state, kind in kinds.items()}
         self._held: dict[DocumentKey, Held] = {}
         self._ready: dict[DocumentKey, Held] = {}

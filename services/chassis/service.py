@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import ModuleType
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,7 @@ from services.chassis.access import Access, AccountsKnown
 from services.chassis.backends.chosen import Backend
 from services.chassis.clock import Clock, SteadyClock
 from services.chassis.consumer import Consumer
+from services.chassis.deciding import name_of
 from services.chassis.documents import Collection, Documents, Kind
 from services.chassis.envelope import event_of
 from services.chassis.errors import Refusal
@@ -32,7 +34,7 @@ from services.contracts.words import Event, Fact
 S = TypeVar("S")
 T = TypeVar("T")
 Handler = Callable[..., Awaitable[None]]
-BEFORE_ALL = datetime.fromtimestamp(0, UTC)
+ALL_THERE_IS = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger()
 
@@ -81,7 +83,7 @@ class Running:
         self.service = service
         self.system = system
         facts = service.facts()
-        projector = Projector(service.views, {state: state.__name__.lower() for state in service.keeps}, facts)
+        projector = Projector(service.views, {state: name_of(state) for state in service.keeps}, facts)
         self.store = backend.store(service.name, projector)
         self.relay = Relay(service.name, self.store, system.bus, clock=system.clock)
         self.documents = Documents(
@@ -154,16 +156,12 @@ class Running:
             self.readers.append(await self.consumer.start())
         for tail in self.service.tails:
             topics = [event.topic() for event in tail.topics or EVENTS]
-            since = BEFORE_ALL if tail.since is None else self.now() - tail.since
-            self.readers.append(await self.system.bus.tail(topics, since, self._receiver(tail)))
+            since = ALL_THERE_IS if tail.since is None else self.now() - tail.since
+            self.readers.append(await self.system.tail(topics, since, partial(self._pass_on, tail)))
         self._works = [asyncio.create_task(self._keep_at(work)) for work in self.service.works]
 
-    def _receiver(self, tail: Tail) -> Callable[[Sequence[Raw]], Awaitable[None]]:
-        async def receive(batch: Sequence[Raw]) -> None:
-            if events := readable(batch, self.system.publishers):
-                await tail.receive(events, self)
-
-        return receive
+    async def _pass_on(self, tail: Tail, events: Sequence[Event]) -> None:
+        await tail.receive(events, self)
 
     async def _keep_at(self, work: Callable[["Running"], Awaitable[None]]) -> None:
         while True:
@@ -220,13 +218,20 @@ class System:
 
     async def _hear_of_accounts(self) -> None:
         """Every process knows every account: from the compacted topic, read from its start."""
-
-        async def receive(batch: Sequence[Raw]) -> None:
-            await self.access.accounts.receive(readable(batch, self.publishers))
-
         topics = [event.topic() for event in AccountsKnown.TOPICS]
-        self._accounts_heard = await self.bus.tail(topics, BEFORE_ALL, receive)
+        self._accounts_heard = await self.tail(topics, ALL_THERE_IS, self.access.accounts.receive)
         self.access.accounts.follow(lambda: self._accounts_heard.heard)
+
+    async def tail(
+        self, topics: Sequence[str], since: datetime, receive: Callable[[Sequence[Event]], Awaitable[None]]
+    ) -> Subscription:
+        """Follow topics as a tail, event by event of the contract."""
+
+        async def read(batch: Sequence[Raw]) -> None:
+            if events := readable(batch, self.publishers):
+                await receive(events)
+
+        return await self.bus.tail(topics, since, read)
 
     async def stop(self) -> None:
         await self._accounts_heard.stop()

@@ -80,7 +80,7 @@ class Projector:
             views = self._by_kind.get(kind, ())
             if not views:
                 continue
-            fact = facts[place] if facts else self._facts[entry.type].model_validate_json(entry.body)
+            fact = facts[place] if facts else self._read(entry)
             stamp = Stamp(document, entry.sequence, entry.time)
             for view in views:
                 for key in view.keys(fact, stamp):
@@ -108,18 +108,26 @@ class Projector:
             if content is not None
         ]
 
-    def touched(self, entries: Sequence[Entry]) -> dict[str, set[str]]:
+    def follows(self, source: str) -> bool:
+        """Whether any view is folded from what happens to this document."""
+        return source.split("/", 3)[2] in self._by_kind
+
+    def facts_of(self, entries: Sequence[Entry]) -> list[Fact]:
+        """For a store that needs them more than once."""
+        return [self._read(entry) for entry in entries]
+
+    def touched(self, entries: Sequence[Entry], facts: Sequence[Fact]) -> dict[str, set[str]]:
         """Which documents of which views these entries touch: what must be at hand to fold them."""
         touched: dict[str, set[str]] = {}
-        for entry in entries:
+        for entry, fact in zip(entries, facts, strict=True):
             _, _, kind, document = entry.source.split("/", 3)
-            if views := self._by_kind.get(kind, ()):
-                fact = self._facts[entry.type].model_validate_json(entry.body)
-                for view in views:
-                    touched.setdefault(view.name, set()).update(
-                        view.keys(fact, Stamp(document, entry.sequence, entry.time))
-                    )
+            stamp = Stamp(document, entry.sequence, entry.time)
+            for view in self._by_kind.get(kind, ()):
+                touched.setdefault(view.name, set()).update(view.keys(fact, stamp))
         return touched
+
+    def _read(self, entry: Entry) -> Fact:
+        return self._facts[entry.type].model_validate_json(entry.body)
 
     def parse(self, name: str, body: bytes) -> Any:
         return self._adapters[name].validate_json(body)

@@ -28,6 +28,7 @@ from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
 from services.chassis.views import Folded, Projector
+from services.contracts.words import Fact
 
 SCHEMA = 1
 TOKENS = 16
@@ -416,9 +417,7 @@ class MongoStore:
     # ----------------------------------------------------------------------------------------------- views
 
     async def _fold_sources(self, sources: Iterable[str]) -> None:
-        if not self._projector.views:
-            return
-        for source in sources:
+        for source in filter(self._projector.follows, sources):
             position = await self._positions.find_one({"_id": source}, {"folded": 1})
             folded = position.get("folded", 0) if position else 0
             while run := await self._run(source, folded, 500):
@@ -428,17 +427,18 @@ class MongoStore:
 
     async def _fold(self, run: Sequence[Entry]) -> None:
         """Fold a run; where another process was faster, read again and fold on that."""
+        facts = self._projector.facts_of(run)
         while True:
-            current = await self._current(run)
-            folded = self._projector.fold(run, partial(_kept, current))
+            current = await self._current(run, facts)
+            folded = self._projector.fold(run, partial(_kept, current), facts)
             bases = {(one.view, one.key): current.get((one.view, one.key), (0, b""))[0] for one in folded}
             fresh = [one for one in folded if one.mark > bases[one.view, one.key]]
             if all([await self._put(one, bases[one.view, one.key]) for one in fresh]):
                 return
 
-    async def _current(self, run: Sequence[Entry]) -> dict[tuple[str, str], tuple[int, bytes]]:
+    async def _current(self, run: Sequence[Entry], facts: Sequence[Fact]) -> dict[tuple[str, str], tuple[int, bytes]]:
         found = {}
-        for view, keys in self._projector.touched(run).items():
+        for view, keys in self._projector.touched(run, facts).items():
             async for raw in self._db[f"view_{view}"].find({"_id": {"$in": sorted(keys)}}):
                 found[view, raw["_id"]] = (raw["mark"], bytes(raw["body"]))
         return found

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -276,3 +277,12 @@ def _fail(waiters: Sequence[asyncio.Future[Any]], error: BaseException) -> None:
     for waiter in waiters:
         if not waiter.done():
             waiter.set_exception(error)
+
+
+def micros_of(moment: datetime) -> int:
+    """A time as these files keep it: whole microseconds since 1970."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def moment_of(micros: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)

@@ -9,14 +9,14 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from services.chassis.backends.sqlite import Database
+from services.chassis.backends.sqlite import Database, micros_of, moment_of
 from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
 from services.chassis.ports import BusPromises, Partition, Positions, Raw, Record, Subscription, TopicSpec, Worker
@@ -98,7 +98,7 @@ class SqliteBus:
         # The table and not memory says where a topic ends: another publish of the same group may have moved it.
         ends: dict[str, int] = {}
         latest: dict[str, int] = {}
-        now = _micros(self._clock())
+        now = micros_of(self._clock())
         rows = []
         for record in records:
             if record.topic not in ends:
@@ -245,14 +245,14 @@ class SqliteBus:
                 key,
                 [(name, text.encode("latin-1")) for name, text in json.loads(headers)],
                 value,
-                _moment(time),
+                moment_of(time),
             )
             for offset, time, key, headers, value in rows
         ]
 
     def _first_since(self, topic: str, since: datetime) -> int:
         """The offset of the first record not older than `since`: offsets and times grow together, so halve."""
-        wanted = _micros(since)
+        wanted = micros_of(since)
         low, high = 0, self._ends[topic]
         while low < high:
             middle = (low + high) // 2
@@ -292,7 +292,7 @@ class SqliteBus:
         return gone
 
     async def _compact(self, topic: str) -> int:
-        tombstones_until = _micros(self._clock() - TOMBSTONES_KEPT)
+        tombstones_until = micros_of(self._clock() - TOMBSTONES_KEPT)
 
         def compact(at: sqlite3.Connection) -> int:
             replaced = at.execute(
@@ -326,11 +326,3 @@ def _delete_before(at: sqlite3.Connection, *, topic: str, offset: int) -> int:
 
 async def _nothing_to_finish() -> None:
     return None
-
-
-def _micros(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000)
-
-
-def _moment(micros: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)

@@ -7,12 +7,12 @@ file of their own, so that a backup of the documents cannot bring back what was 
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from services.chassis.backends.sqlite import Database, DiskFull
+from services.chassis.backends.sqlite import Database, DiskFull, micros_of, moment_of
 from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
@@ -73,7 +73,7 @@ class SqliteStore:
         for table in self._views.values():
             for statement in table.schema:
                 at.execute(statement)
-        oldest = _micros(self._clock() - self._keep)
+        oldest = micros_of(self._clock() - self._keep)
         at.execute("DELETE FROM journal WHERE time < ? AND n <= ?", (oldest, self._published))
 
     async def close(self) -> None:
@@ -115,7 +115,7 @@ class SqliteStore:
         entries: list[Entry] = []
         facts: list[Fact] = []
         for write in group:
-            due = None if write.due is None else _micros(write.due)
+            due = None if write.due is None else micros_of(write.due)
             if write.base == 0:
                 done = at.execute(_CREATE, (write.kind, write.id, write.token, due, write.body)).rowcount == 1
             else:
@@ -140,7 +140,7 @@ class SqliteStore:
 
     async def due(self, before: datetime, limit: int) -> list[DocumentKey]:
         sql = "SELECT kind, id FROM documents WHERE due <= ? ORDER BY due LIMIT ?"
-        return [(kind, id) for kind, id in self._db.read(sql, (_micros(before), limit))]
+        return [(kind, id) for kind, id in self._db.read(sql, (micros_of(before), limit))]
 
     # --------------------------------------------------------------------------------------------- journal
 
@@ -171,7 +171,7 @@ class SqliteStore:
     async def owed_summary(self) -> tuple[int, datetime | None]:
         sql = "SELECT count(*), min(time) FROM journal WHERE n > ? AND topic IS NOT NULL"
         count, oldest = self._db.read(sql, (self._published,))[0]
-        return count, None if oldest is None else _moment(oldest)
+        return count, None if oldest is None else moment_of(oldest)
 
     async def facts(self, source: str, first: int, count: int) -> list[Entry]:
         sql = f"SELECT {_ENTRY} FROM journal WHERE source=? AND sequence>=? ORDER BY sequence LIMIT ?"  # noqa: S608
@@ -179,11 +179,11 @@ class SqliteStore:
 
     async def journal(self, after: str | None, limit: int, since: datetime | None = None) -> tuple[list[Entry], str]:
         sql = f"SELECT {_ENTRY}, n FROM journal WHERE n > ? AND time >= ? ORDER BY n LIMIT ?"  # noqa: S608
-        rows = self._db.read(sql, (int(after or 0), _micros(since) if since else 0, limit))
+        rows = self._db.read(sql, (int(after or 0), micros_of(since) if since else 0, limit))
         return [_entry(row) for row in rows], str(rows[-1][-1]) if rows else after or "0"
 
     async def rewind(self, since: datetime) -> int:
-        first = self._db.read("SELECT min(n) FROM journal WHERE time >= ?", (_micros(since),))[0][0]
+        first = self._db.read("SELECT min(n) FROM journal WHERE time >= ?", (micros_of(since),))[0][0]
         if first is not None:
             self._published = min(self._published, first - 1)
             await self._write_position()
@@ -276,21 +276,13 @@ class _ViewTable:
         return sql, (*where.values(), after or "", limit)
 
 
-def _micros(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000)
-
-
-def _moment(micros: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
-
-
 def _entry_row(entry: Entry) -> tuple[Any, ...]:
     return (
-        entry.id, entry.source, entry.sequence, entry.type, _micros(entry.time), entry.body, entry.topic, entry.key,
+        entry.id, entry.source, entry.sequence, entry.type, micros_of(entry.time), entry.body, entry.topic, entry.key,
         entry.subject, entry.dataschema, entry.traceparent, entry.by,
     )  # fmt: skip
 
 
 def _entry(row: Sequence[Any]) -> Entry:
     id, source, sequence, type, time, body, topic, key, subject, dataschema, traceparent, by, *_ = row
-    return Entry(id, source, sequence, type, _moment(time), body, topic, key, subject, dataschema, traceparent, by)
+    return Entry(id, source, sequence, type, moment_of(time), body, topic, key, subject, dataschema, traceparent, by)
