@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -406,6 +407,24 @@ def test_a_tail_keeps_no_position_and_every_tail_hears_all(place: Place) -> None
             await subscription.stop()
 
     on(place, story)
+
+
+def test_what_is_published_while_a_tail_begins_is_heard(place: Place) -> None:
+    async def story(bus: Bus) -> None:
+        for round_ in range(12):
+            heard: list[str] = []
+
+            async def receive(batch: Sequence[Raw], heard: list[str] = heard) -> None:
+                heard.extend(names(batch))
+
+            fresh = f"fresh-{round_}"  # empty until now: its beginning and its end are one place
+            subscription = await bus.tail([fresh], NOON - timedelta(days=9_000), receive)
+            await asyncio.sleep(round_ / 200)
+            await bus.publish([replace(called(name), topic=fresh) for name in ("a", "b")])
+            await until(lambda heard=heard: heard == ["a", "b"])  # type: ignore[misc]
+            await subscription.stop()
+
+    on(place, story, [TopicSpec(f"fresh-{round_}", partitions=1) for round_ in range(12)])
 
 
 # ----------------------------------------------------------------------------------------------- retention, compaction

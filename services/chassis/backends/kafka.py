@@ -291,8 +291,8 @@ class KafkaBus:
         if not partitions:
             return {}
         millis = max(0, int(since.timestamp() * 1000))
+        ends = await consumer.end_offsets(list(partitions))  # asked first: what comes in between is not passed over
         found = await consumer.offsets_for_times(dict.fromkeys(partitions, millis))
-        ends = await consumer.end_offsets([one for one, at in found.items() if at is None])
         return {one: ends[one] if at is None else at.offset for one, at in found.items()}
 
     # --------------------------------------------------------------------------------- reading: all there is
