@@ -28,7 +28,7 @@ from services.chassis.relay import Relay
 from services.chassis.sealing import Sealer
 from services.chassis.settings import Settings
 from services.chassis.views import Projector, View, Views
-from services.contracts.events import COMPACTED, EVENTS
+from services.contracts.events import COMPACTED, EVENTS, PUBLISHER
 from services.contracts.words import Event, Fact
 
 S = TypeVar("S")
@@ -149,10 +149,8 @@ class Running:
             for event, found in self.service.handlers().items()
         }
         if handlers:
-            bus, publishers = self.system.bus, self.system.publishers
-            self.consumer = Consumer(
-                self.service.name, handlers, bus, publishers, self.system.clock, well=self.store.health
-            )
+            bus, clock = self.system.bus, self.system.clock
+            self.consumer = Consumer(self.service.name, handlers, bus, PUBLISHER, clock, well=self.store.health)
             self.readers.append(await self.consumer.start())
         for tail in self.service.tails:
             topics = [event.topic() for event in tail.topics or EVENTS]
@@ -198,7 +196,6 @@ class System:
         self.access = Access(settings, self.clock)
         backend = backend or Backend.chosen(settings)
         self.bus: Bus = backend.bus()
-        self.publishers = {event.topic(): service.name for service in services for event in service.publishes}
         self.running = {service.name: Running(service, self, backend) for service in services}
         self._owner = {state: running for running in self.running.values() for state in running.service.keeps}
 
@@ -228,7 +225,7 @@ class System:
         """Follow topics as a tail, event by event of the contract."""
 
         async def read(batch: Sequence[Raw]) -> None:
-            if events := readable(batch, self.publishers):
+            if events := readable(batch):
                 await receive(events)
 
         return await self.bus.tail(topics, since, read)
@@ -240,12 +237,12 @@ class System:
         await self.bus.close()
 
 
-def readable(batch: Sequence[Raw], publishers: Mapping[str, str]) -> list[Event]:
+def readable(batch: Sequence[Raw]) -> list[Event]:
     """The events in a batch that is read as a tail; what cannot be read is the consumers' to bury, here only noted."""
     events = []
     for raw in batch:
         try:
-            events.append(event_of(raw, publishers))
+            events.append(event_of(raw, PUBLISHER))
         except Refusal as unreadable:
             log.warning("tail_skipped_unreadable", topic=raw.topic, reason=unreadable.slug())
     return events
