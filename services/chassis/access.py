@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Depends, Path, Request, Response
 from pydantic import Field
 
+from services.chassis import metrics
 from services.chassis.clock import Clock
 from services.chassis.errors import Forbidden, NotFound, Refusal, Unavailable
 from services.chassis.ids import centre_of
@@ -400,6 +401,7 @@ class Access:
             return None
         opened = self.passes.open(text)
         if opened is None:
+            metrics.auth_failures.labels("pass-not-valid").inc()
             raise PassNotValid
         path["ticket"] = opened
         return opened
@@ -414,18 +416,25 @@ class Access:
                 text = (await request.json())["ticket"]
             except (ValueError, TypeError, LookupError, RecursionError):
                 return None
-        return self.passes.open(text) if isinstance(text, str) else None
+        opened = self.passes.open(text) if isinstance(text, str) else None
+        if opened is None and scheme == "pass":
+            metrics.auth_failures.labels("pass-not-valid").inc()
+        return opened
 
     async def _signed_in(self, request: Request) -> tuple[Actor | None, Refusal | None]:
         scheme, token = _authorization(request)
+        if scheme == "pass":
+            return None, None  # what a client says itself comes before the cookie that its browser adds
         if scheme != "bearer":
             token = request.cookies.get(COOKIE, "") if _has_cookie(request) else ""
             if token and request.method not in _SAFE and not _from_own_page(request):
+                metrics.auth_failures.labels("from-another-site").inc()
                 return None, FromAnotherSite()
         if not token:
             return None, None
         verified = self.tokens.verify(token)
         if verified is None or not await self.accounts.stands(verified):
+            metrics.auth_failures.labels("token-not-valid" if verified is None else "account-disabled").inc()
             return None, SignInNeeded()
         return verified.actor, None
 

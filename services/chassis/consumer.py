@@ -163,6 +163,7 @@ class Consumer:
         for topic in self._handlers:
             metrics.lag.labels(self._group, topic).set_function(partial(self.lag, topic))
         metrics.parked.labels(self._group).set_function(lambda: self.parked)
+        metrics.reader_up.labels(self._group).set_function(lambda: self.alive)
         self._watch = asyncio.create_task(self._keep_watch())
         self._subscription = await self._bus.subscribe(self._group, list(self._handlers), self)
         return self._subscription
@@ -174,6 +175,7 @@ class Consumer:
         for topic in self._handlers:
             metrics.lag.remove(self._group, topic)
         metrics.parked.remove(self._group)
+        metrics.reader_up.remove(self._group)
 
     @property
     def alive(self) -> bool:

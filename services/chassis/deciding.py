@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 from pydantic import TypeAdapter
 
+from services.chassis import metrics
 from services.chassis.errors import Invalid, Refusal
 from services.chassis.marks import Answered, Marks, same_body
 from services.chassis.once import Once
@@ -190,6 +191,7 @@ class Round:
         self.outcomes: list[Outcome] = []
         self.dirty = False
         self.write: Write | None = None
+        self._service = service
         self._source = f"/{service}/{held.key[0]}/{held.key[1]}"
         self._entries: list[Entry] = []
         self._facts: list[Fact] = []
@@ -208,10 +210,12 @@ class Round:
             except Refusal as refusal:
                 return Outcome(command, error=refusal)
         if command.because and command.because in held.marks:
+            metrics.repeated.labels(self._service, command.because.topic()).inc()
             return Outcome(command, [])
         if command.once and (answer := held.answered.get(command.once)):
             if not same_body(answer, command.once):
                 return Outcome(command, error=KeyReused())
+            metrics.repeated_commands.labels(self._service).inc()
             return Outcome(command, repeat=(answer.first, answer.count))
         first = held.sequence + 1
         try:

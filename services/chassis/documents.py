@@ -143,6 +143,7 @@ class Documents:
         self._settling: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._groups = metrics.commit_group.labels(service)
+        self._took = metrics.commit_seconds.labels(service)
         self._conflicts = metrics.conflicts.labels(service)
         metrics.mailbox_depth.labels(service).set_function(lambda: self.waiting)
         metrics.documents_held.labels(service).set_function(lambda: self.in_memory)
@@ -299,11 +300,13 @@ class Documents:
         group = [round.write for round in rounds if round.write]
         self._groups.observe(len(group))
         reach("store:before-write")
+        begun = time.perf_counter()
         try:
             outcomes = await self._store.commit(group)
         except Exception:  # whatever it was, nobody knows what became of the group
             log.exception("commit_failed", service=self._service)
             outcomes = [Written.UNKNOWN] * len(group)
+        self._took.observe(time.perf_counter() - begun)
         reach("store:after-write")
         durable = [round for round, outcome in zip(rounds, outcomes, strict=True) if outcome is Written.DURABLE]
         for round in durable:

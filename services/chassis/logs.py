@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
+from services.chassis import metrics
 from services.chassis.trace import traceparent
 
 # fmt: off
@@ -39,6 +40,7 @@ def start(level: str = "info", stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            counted,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             traced,
             allowed,
@@ -60,6 +62,13 @@ def start(level: str = "info", stream: TextIO | None = None) -> None:
 def shows(level: str) -> bool:
     """Would a line of this level be written? Asked where making one costs more than dropping it."""
     return _LEVELS[level] >= _least
+
+
+def counted(_: Any, level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An error is seen by whoever watches the metrics, too. The names of events are those in this code, no others."""
+    if _LEVELS.get(level, 0) >= _LEVELS["error"]:
+        metrics.errors.labels(fields["event"]).inc()
+    return fields
 
 
 def traced(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

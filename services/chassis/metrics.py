@@ -1,12 +1,29 @@
-"""Prometheus metrics: the registry, the names, and how late the event loop runs. No reference, no person in a label."""
+"""Prometheus metrics: the registry, the names, and how late the event loop runs. No reference, no person in a label.
+
+README explains each name to operators. What only one service knows is registered here by its own `gauges.py`.
+"""
 
 import asyncio
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # each counter would say twice as much, and nobody asks when it began
 registry: Final = CollectorRegistry()
+ProcessCollector(registry=registry)
+
+ready: Final = Gauge("caunoi_ready", "1: the service takes commands", ("service",), registry=registry)
+degraded: Final = Gauge(
+    "caunoi_degraded",
+    "1: this does not work although commands are taken (the words of /readyz)",
+    ("trouble",),
+    registry=registry,
+)
+free: Final = Gauge("caunoi_data_free_bytes", "Room on the volume of the data directory", registry=registry)
+errors: Final = Counter(
+    "caunoi_errors_total", "Lines of level error in the log: each asks for somebody", ("event",), registry=registry
+)
 
 requests: Final = Histogram(
     "caunoi_request_seconds",
@@ -21,6 +38,12 @@ refusals: Final = Counter(
 rate_limited: Final = Counter(
     "caunoi_rate_limited_total", "Requests that came too fast, by limit", ("limit",), registry=registry
 )
+auth_failures: Final = Counter(
+    "caunoi_auth_failures_total",
+    "Credentials that were not taken: a password, a code, a token, a pass, a session from another site",
+    ("kind",),
+    registry=registry,
+)
 openings: Final = Counter(
     "caunoi_opened_for_somebody_total", "Openings of a citizen's data for whoever asked", registry=registry
 )
@@ -29,6 +52,25 @@ commit_group: Final = Histogram(
     "Documents written by one commit",
     ("service",),
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    registry=registry,
+)
+commit_seconds: Final = Histogram(
+    "caunoi_commit_seconds",
+    "How long a commit took until it would survive a power cut",
+    ("service",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+    registry=registry,
+)
+repeated: Final = Counter(
+    "caunoi_events_repeated_total",
+    "Deliveries that a document had applied before, and that therefore changed nothing",
+    ("service", "topic"),
+    registry=registry,
+)
+repeated_commands: Final = Counter(
+    "caunoi_commands_repeated_total",
+    "Commands whose Idempotency-Key was answered before: the same answer was given again",
+    ("service",),
     registry=registry,
 )
 mailbox_depth: Final = Gauge(
@@ -42,6 +84,9 @@ loop_lag: Final = Gauge(
     "caunoi_event_loop_lag_seconds", "How late the event loop woke up, worst of the last 10 s", registry=registry
 )
 open_feeds: Final = Gauge("caunoi_sse_clients", "Clients that follow the event feed", registry=registry)
+dropped_feeds: Final = Counter(
+    "caunoi_sse_dropped_total", "Clients let go because they read too slowly", registry=registry
+)
 
 received: Final = Counter("caunoi_events_received_total", "Records read", ("group", "topic"), registry=registry)
 done: Final = Counter(
@@ -56,7 +101,11 @@ parked: Final = Gauge("caunoi_parked_subjects", "Subjects that wait for another 
 lag: Final = Gauge(
     "caunoi_lag_seconds", "Age of the oldest record that is not finished", ("group", "topic"), registry=registry
 )
-published: Final = Counter("caunoi_events_published_total", "Events the bus has", ("service",), registry=registry)
+reader_up: Final = Gauge("caunoi_reader_up", "1: the group reads the bus; 0: it ended", ("group",), registry=registry)
+bus_silence: Final = Gauge("caunoi_bus_silent_seconds", "Since the bus last answered this process", registry=registry)
+published: Final = Counter(
+    "caunoi_events_published_total", "Events the bus has", ("service", "topic"), registry=registry
+)
 owed: Final = Gauge("caunoi_events_owed", "Events that the bus does not have yet", ("service",), registry=registry)
 owed_oldest: Final = Gauge(
     "caunoi_events_owed_oldest_seconds", "Age of the oldest event owed", ("service",), registry=registry

@@ -148,6 +148,8 @@ def answer_of(
     if refusal.status == SignInNeeded.status:
         headers["WWW-Authenticate"] = 'Bearer realm="caunoi"'
     metrics.refusals.labels(problem.slug).inc()
+    if refusal.status == SignInNeeded.status and not isinstance(refusal, SignInNeeded):
+        metrics.auth_failures.labels(problem.slug).inc()
     return Response(problem.model_dump_json(exclude_none=True), refusal.status, headers, MEDIA_TYPE)
 
 

@@ -6,6 +6,7 @@ Only the position that the bus has acknowledged is kept. With the bus away it go
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,7 +129,8 @@ class Relay:
     async def _keep_position(self, taken: Sequence[Entry]) -> None:
         if taken:
             await self._store.published(taken)
-            metrics.published.labels(self._service).inc(len(taken))
+            for topic, count in Counter(entry.topic for entry in taken).items():
+                metrics.published.labels(self._service, topic).inc(count)
             reach("relay:after-position")
 
     def _note(self, error: Exception) -> None:

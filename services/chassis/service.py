@@ -62,6 +62,10 @@ class Service:
     views: Sequence[View[Any]] = ()
     tails: Sequence[Tail] = ()
     works: Sequence[Callable[["Running"], Awaitable[None]]] = ()
+    wants_bus_for: tuple[str, ...] = ()
+    """What it cannot do while it hears nothing from the bus, in the words of `/readyz?part=`."""
+    gauges: Sequence[Callable[["Running"], Awaitable[None]]] = ()
+    """Set what `/metrics` shows of its read models, each time it is asked."""
 
     def handlers(self) -> dict[type[Event], tuple[Handler, ...]]:
         return {event: h if isinstance(h, tuple) else (h,) for event, h in self.handles.items()}
@@ -196,6 +200,8 @@ class System:
         self.access = Access(settings, self.clock)
         backend = backend or Backend.chosen(settings)
         self.bus: Bus = backend.bus()
+        self.stopping = False
+        """No more work is to be sent here: `/readyz` says so."""
         self.running = {service.name: Running(service, self, backend) for service in services}
         self._owner = {state: running for running in self.running.values() for state in running.service.keeps}
 
@@ -205,7 +211,12 @@ class System:
     def own(self, service: str, kind: type[T]) -> T:
         return cast(T, self.running[service].hand(kind))
 
+    def bus_silent(self) -> timedelta:
+        """For how long the bus has answered nothing: by the tail of accounts, which every process has."""
+        return self.clock() - (self._accounts_heard.heard or self._begun)
+
     async def start(self) -> None:
+        self._begun = self.clock()
         await self.bus.open(topic_specs())
         for running in self.running.values():
             await running.start()

@@ -31,6 +31,7 @@ from services.notify import (
     dispatch,
     dispatch_state,
     feed,
+    gauges,
     handlers,
     messages,
     views,
@@ -70,4 +71,6 @@ service = Service(
     views=views.ALL,
     tails=[Tail(None, feed.pass_on)],
     works=[Sender(Drawer()).keep_sending],
+    wants_bus_for=("sending",),
+    gauges=[gauges.show],
 )

@@ -182,6 +182,7 @@ class Feed:
             reader.waiting.put_nowait(told)
         except asyncio.QueueFull:
             reader.reset = "too_slow"
+            metrics.dropped_feeds.inc()
             self._readers.discard(reader)
 
     def join(self, actor: str, wants: Wants, last: str | None) -> Reader:

@@ -7,10 +7,12 @@ never both send it, and its outcome is another.
 import asyncio
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
+from prometheus_client import Counter
 
+from services.chassis import metrics
 from services.chassis.clock import local_day
 from services.chassis.documents import Collection
 from services.chassis.errors import Unavailable
@@ -38,6 +40,14 @@ from services.notify.views import CONTACTS, MESSAGES, OFFERS, MessageRow
 LOOK_EVERY_SECONDS = 0.25
 DEFAULT_NAME = "Cầu Nối"
 Outcome = MessageSent | MessageRefused | MessageExpired
+_RESULTS: Final = {MessageSent: "sent", MessageRefused: "refused", MessageExpired: "expired"}
+ended: Final = Counter(
+    "caunoi_messages_total",
+    "What the sender did with messages: sent, refused, expired",
+    ("template", "result"),
+    registry=metrics.registry,
+)
+
 log = structlog.get_logger()
 
 
@@ -65,6 +75,7 @@ class Sender:
             return
         outcome = await self._outcome(running, id, row)
         await documents.change(id, partial(messages.record, outcome=outcome), now=running.now())
+        ended.labels(row.template.value, _RESULTS[type(outcome)]).inc()
 
     async def _outcome(self, running: Running, id: str, row: MessageRow) -> Outcome:
         if not await _worth_it(row, running.views):

@@ -21,7 +21,7 @@ from services.contracts.events import (
     TicketReinstated,
     TicketReturned,
 )
-from services.queue import accounts, accounts_api, api, api_centre, centre, domain, handlers, views
+from services.queue import accounts, accounts_api, api, api_centre, centre, domain, gauges, handlers, views
 from services.queue.accounts import Account
 from services.queue.centre import Centre
 from services.queue.hall import Hall
@@ -56,4 +56,5 @@ service = Service(
         AccountChanged,
     ],
     views=(*views.ALL, accounts_api.listed),
+    gauges=[gauges.show],
 )

@@ -51,7 +51,7 @@ async def _asked(operator: Caller, settings: Settings) -> AsyncIterator[Finding]
     for name, state in ready["services"].items():
         for finding in _service(name, state):
             yield finding
-    for trouble in ready["degraded"]:
+    for trouble in ready["why"]:
         yield Finding("look", f"Hoạt động không đầy đủ: {trouble}", "xem nhật ký (log) của hệ thống")
     letters = (await operator.get("/ops/dlq"))["letters"]
     if letters:

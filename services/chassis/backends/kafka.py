@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -224,11 +225,11 @@ class KafkaBus:
         subscription = Subscription()
         cursor: dict[TopicPartition, int] = {}
         task = asyncio.create_task(self._keep_tailing(topics, since, receive, cursor, subscription))
+        task.add_done_callback(partial(_ended, subscription, "tail"))
 
         async def stop() -> None:
             task.cancel()
             await asyncio.wait([task])
-            subscription.alive = False
 
         subscription.stop = stop
         return subscription
@@ -403,6 +404,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def start(self) -> Subscription:
         task = asyncio.create_task(self._keep_reading())
+        task.add_done_callback(partial(_ended, self._subscription, self._group))
 
         async def stop() -> None:
             if not self._stopping:
@@ -410,7 +412,6 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._worker.finish()
                 task.cancel()
             await asyncio.wait([task])
-            self._subscription.alive = False
 
         self._subscription.stop = stop
         return self._subscription
@@ -433,7 +434,6 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
             if not self._broken:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, RETRY_MOST)
-        self._subscription.alive = False
 
     async def _begin(self) -> Any:
         self._broker = KafkaBroker(
@@ -503,6 +503,13 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         return None
+
+
+def _ended(subscription: Subscription, group: str, task: asyncio.Task[None]) -> None:
+    """However it ended: a reader that is believed to be alive reads nothing, and nobody looks."""
+    subscription.alive = False
+    if not task.cancelled() and (bug := task.exception()):
+        log.error("reader_died", group=group, exc_info=bug)
 
 
 async def _records(message: KafkaMessage) -> Any:

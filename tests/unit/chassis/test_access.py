@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from services.chassis import metrics
 from services.chassis.access import (
     AccountsKnown,
     Actor,
@@ -344,6 +345,44 @@ def test_a_session_reads_without_further_proof() -> None:
         return who.ref
 
     assert answer(ours.app(reads), "GET", "/mine", headers=cookie(ours)) == (200, "a-000001")
+
+
+def test_a_pass_that_is_given_comes_before_the_session_of_the_browser() -> None:
+    ours, app = desk()
+    session = {"Cookie": f"caunoi_session={ours.access.tokens.issue('a-000001', ['staff'], ['31186']).token}"}
+    passed = {"Authorization": f"Pass {ours.access.passes.sign(TICKET)}"}
+    path = f"/tickets/{TICKET}"
+    assert answer(app, "GET", path, headers=session) == (200, {"ticket": TICKET, "who": "a-000001"})
+    assert answer(app, "GET", path, headers=session | passed) == (200, {"ticket": TICKET, "who": TICKET})
+    assert slug(answer(app, "GET", f"/tickets/{OTHER_TICKET}", headers=session | passed)) == (403, "not-your-ticket")
+
+
+def test_a_token_or_a_pass_that_is_wrong_is_not_mended_by_the_session_of_the_browser() -> None:
+    ours, app = desk()
+    session = {"Cookie": f"caunoi_session={ours.access.tokens.issue('a-000001', ['staff'], ['31186']).token}"}
+    for wrong in ("Bearer abc", f"Pass {TICKET}.{'a' * 26}"):
+        answered = answer(app, "GET", f"/tickets/{TICKET}", headers=session | {"Authorization": wrong})
+        assert slug(answered) == (401, "sign-in-needed")
+
+
+def test_what_another_program_writes_into_the_header_leaves_the_session_alone() -> None:
+    ours, app = desk()
+    session = {"Cookie": f"caunoi_session={ours.access.tokens.issue('a-000001', ['staff'], ['31186']).token}"}
+    by_a_proxy = session | {"Authorization": "Basic cHJveHk6cHJveHk="}
+    assert answer(app, "GET", f"/tickets/{TICKET}", headers=by_a_proxy)[0] == 200
+
+
+def failures(kind: str) -> float:
+    return metrics.registry.get_sample_value("caunoi_auth_failures_total", {"kind": kind}) or 0
+
+
+def test_credentials_that_are_not_taken_are_counted_by_kind_and_none_at_all_is_no_failure() -> None:
+    _, app = desk()
+    before = failures("token-not-valid"), failures("pass-not-valid")
+    answer(app, "GET", f"/tickets/{TICKET}")
+    answer(app, "GET", f"/tickets/{TICKET}", headers={"Authorization": "Bearer abc"})
+    answer(app, "GET", f"/tickets/{TICKET}.{'a' * 26}")
+    assert (failures("token-not-valid"), failures("pass-not-valid")) == (before[0] + 1, before[1] + 1)
 
 
 # ------------------------------------------------------------------------------------------------------ bodies

@@ -1,20 +1,28 @@
 """A whole process of one small service on both backends: its table is all that is written for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.chassis import metrics
+from services.chassis.backends.chosen import Backend
 from services.chassis.backends.kafka import KafkaBus
+from services.chassis.backends.sqlite_bus import SqliteBus
+from services.chassis.backends.sqlite_store import SqliteStore
 from services.chassis.clock import system_clock
 from services.chassis.documents import Collection
+from services.chassis.errors import Unavailable
 from services.chassis.ids import token
-from services.chassis.ops import readiness
+from services.chassis.ops import SILENT, readiness
+from services.chassis.ports import Raw, Subscription
 from services.chassis.service import Running, Service, System, Tail, topic_specs
 from services.chassis.settings import Settings
+from services.chassis.views import Projector
 from services.contracts.events import VolunteerCheckedIn
 from services.contracts.words import Event
 from tests import servers
@@ -40,6 +48,7 @@ def service(seen: list[Event]) -> Service:
         publishes=[VolunteerCheckedIn],
         views=[TOTALS],
         tails=[Tail(None, note)],
+        wants_bus_for=("sending",),
     )
 
 
@@ -64,8 +73,8 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 @asynccontextmanager
-async def system(settings: Settings, seen: list[Event]) -> AsyncIterator[System]:
-    process = System([service(seen)], settings)
+async def system(settings: Settings, seen: list[Event], backend: Backend | None = None) -> AsyncIterator[System]:
+    process = System([service(seen)], settings, backend=backend)
     if isinstance(process.bus, KafkaBus):
         await process.bus.provision(topic_specs())
     await process.start()
@@ -112,5 +121,95 @@ def test_nothing_is_done_twice_by_a_restart(settings: Settings) -> None:
         async with system(settings, []) as process:
             await asyncio.sleep(0.2)
             assert await process[Tally].read("other", lambda found: found.count) == 15
+
+    run(story())
+
+
+# --------------------------------------------------------------------------------------------------- readiness
+
+
+def test_a_reader_that_was_killed_is_seen_though_the_bus_still_answers(settings: Settings) -> None:
+    async def story() -> None:
+        async with system(settings, []) as process:
+            assert (await readiness(process)).ready_for("reading")
+            for task in asyncio.all_tasks():
+                if getattr(task.get_coro(), "__name__", "") == "_keep_reading":
+                    task.cancel()
+                    await asyncio.wait([task])
+            await process.bus.health()
+            found = await readiness(process)
+            assert (found.ready, found.degraded) == (True, ["reader"])
+            assert not found.ready_for("reading")
+            assert not found.ready_for("sending")
+            assert metrics.registry.get_sample_value("caunoi_reader_up", {"group": "tests"}) == 0
+
+    run(story())
+
+
+class SilentBus(SqliteBus):
+    """It takes everything, and has said nothing since long ago."""
+
+    async def tail(
+        self, topics: Sequence[str], since: datetime, receive: Callable[[Sequence[Raw]], Awaitable[None]]
+    ) -> Subscription:
+        return Subscription(heard=system_clock() - SILENT - timedelta(seconds=1))
+
+
+def test_a_bus_that_is_silent_leaves_a_service_ready_for_all_that_needs_no_bus(tmp_path: Path) -> None:
+    files = Backend.chosen(embedded(tmp_path))
+
+    async def story() -> None:
+        async with system(
+            embedded(tmp_path), [], Backend(files.store, lambda: SilentBus(tmp_path / "bus.sqlite"))
+        ) as process:
+            await process[Tally].change("one", arrive, now=system_clock())
+            found = await readiness(process)
+            assert (found.ready, found.degraded) == (True, ["bus"])
+            assert (found.ready_for("serving"), found.ready_for("sending")) == (True, False)
+
+    run(story())
+
+
+class StoreThatGoesAway(SqliteStore):
+    away = False
+
+    async def owed_summary(self) -> tuple[int, datetime | None]:
+        if self.away:
+            raise Unavailable(retry_after=1)
+        return await super().owed_summary()
+
+    async def health(self) -> dict[str, Any]:
+        if self.away:
+            raise Unavailable(retry_after=1)
+        return await super().health()
+
+
+def test_a_store_that_is_away_makes_it_not_ready_and_everything_else_is_still_told(tmp_path: Path) -> None:
+    stores: list[StoreThatGoesAway] = []
+
+    def store(name: str, projector: Projector) -> StoreThatGoesAway:
+        stores.append(StoreThatGoesAway(tmp_path / f"{name}.sqlite", projector, timedelta(days=400)))
+        return stores[-1]
+
+    async def story() -> None:
+        async with system(
+            embedded(tmp_path), [], Backend(store, lambda: SqliteBus(tmp_path / "bus.sqlite"))
+        ) as process:
+            assert (await readiness(process)).ready
+            stores[0].away = True
+            found = await readiness(process)
+            assert (found.ready, found.degraded) == (False, [])
+            assert "Not available" in found.services["tests"]["store"]["trouble"]
+            assert found.services["tests"]["consumer"]["alive"]
+
+    run(story())
+
+
+def test_a_process_that_is_about_to_end_is_not_ready(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with system(embedded(tmp_path), []) as process:
+            process.stopping = True
+            found = await readiness(process)
+            assert (found.ready, found.degraded) == (False, ["stopping"])
 
     run(story())

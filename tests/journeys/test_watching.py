@@ -1,0 +1,67 @@
+"""What an operator's Prometheus scrapes off a real process is what README's table says, no more and no less."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.caunoi.generate import ROOT
+from tests.journeys.system import RunningSystem, running
+
+ROW = re.compile(r"^\| `(?P<name>[a-z_]+)(?:\{(?P<labels>[a-z,]+)\})?` \|", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running(tmp_path_factory.mktemp("watched") / "data", demo=True) as system:
+        system.wait_for_output("Hết chuyện")
+        yield system
+
+
+def explained() -> dict[str, set[str]]:
+    """Names of README's table, and the labels that each may have."""
+    text = (ROOT / "README.md").read_text().partition("<!-- metrics:start -->")[2].partition("<!-- metrics:end -->")[0]
+    return {row["name"]: set((row["labels"] or "").split(",")) - {""} for row in ROW.finditer(text)}
+
+
+def test_the_names_and_labels_are_those_that_the_readme_explains(system: RunningSystem) -> None:
+    scraped: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(system.get("/metrics").text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        scraped[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+    promised = explained()
+    assert set(scraped) == set(promised)
+    assert {name: labels for name, labels in scraped.items() if labels and labels != promised[name]} == {}
+
+
+def test_every_name_has_its_unit_and_counters_end_in_total(system: RunningSystem) -> None:
+    for family in text_string_to_metric_families(system.get("/metrics").text):
+        assert family.documentation
+        assert not re.search(r"(_ms|_millis|_minutes|_kb|_mib|_percent)(_|$)", family.name)
+
+
+def test_a_morning_shows_in_the_figures(system: RunningSystem) -> None:
+    def value(name: str, **labels: str) -> float:
+        families = text_string_to_metric_families(system.get("/metrics").text)
+        found = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
+
+    assert value("caunoi_hall_tickets", centre="31186", state="completed") == 1
+    assert value("caunoi_hall_tickets", centre="31186", state="open") == 0
+    assert value("caunoi_events_published_total", topic="ride-home-requested") == 1
+    assert value("caunoi_messages_total", template="called", result="sent") == 1
+    assert value("caunoi_ready") == 4
+    assert value("caunoi_degraded") == 0
+    assert value("caunoi_reader_up", group="notify") == 1
+    assert value("caunoi_dead_letters_total") == 0
+    assert value("caunoi_errors_total") == 0
+    assert value("caunoi_commit_seconds_count", service="queue") > 0
+
+
+def test_probes_are_answered_part_by_part(system: RunningSystem) -> None:
+    assert system.get("/readyz").json()["degraded"] == []
+    assert system.get("/readyz?part=sending").status_code == 200
+    unknown = system.get("/readyz?part=cooking")
+    assert (unknown.status_code, unknown.json()["slug"]) == (404, "no-such-part")
+    assert "publishing, reading, sending, serving" in unknown.json()["detail"]
