@@ -19,5 +19,4 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app = application(SERVICES, settings, clock=clock, more=[ops.router, live.router])
     accounts = app.state.system[Account]
     app.state.system.access.accounts.ask = lambda ref: standing_of(ref, accounts)  # when the bus says nothing of them
-    app.mount("/static", live.static(), name="static")
     return app

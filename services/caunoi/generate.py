@@ -1,4 +1,5 @@
-"""What is computed from the code and committed: JSON Schemas, AsyncAPI, OpenAPI, and two tables of the README.
+"""What is computed from the code and committed: JSON Schemas, AsyncAPI, OpenAPI, two tables of the README, and the
+catalogues of the pages (their texts; what was translated stays).
 
 `python -m services.caunoi.generate` writes it, `--check` says what is not in step. The golden examples are not among
 it: they are kept for ever, and the code is measured by them.
@@ -16,6 +17,7 @@ from typing import Any
 from services.caunoi.app import build
 from services.caunoi.eventmap import as_markdown, event_map
 from services.caunoi.services import SERVICES
+from services.chassis.pages import catalogue
 from services.chassis.ports import TopicSpec
 from services.chassis.service import Service, topic_specs
 from services.chassis.settings import PREFIX, Settings
@@ -105,6 +107,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield CONTRACTS / "openapi.json", _json(openapi())
     readme = with_region((ROOT / "README.md").read_text(), "events", as_markdown(SERVICES))
     yield Path("README.md"), with_region(readme, "settings", settings_table())
+    for path, text in catalogue.renewed():
+        yield path.relative_to(ROOT), text
 
 
 def settings_table() -> str:

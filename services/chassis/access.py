@@ -35,6 +35,7 @@ from services.contracts.words import Event
 Who = Literal["staff", "coordinator", "city", "operator", "kiosk", "display", "volunteer", "holder", "anyone"]
 
 COOKIE: Final = "caunoi_session"
+PASS_COOKIE: Final = "caunoi_ticket"  # noqa: S105  (its name)
 SIGNED_IN_FOR = timedelta(hours=12)
 ACTOR: Final = "caunoi.actor"
 _EVERYWHERE: Final = frozenset({"city", "operator"})
@@ -407,19 +408,30 @@ class Access:
         return opened
 
     async def _pass_elsewhere(self, request: Request) -> str | None:
-        """A holder gives her pass as `Authorization: Pass ...` or as the field `ticket` of the body."""
+        """A holder gives her pass as `Authorization: Pass ...`, as the field `ticket` of the body, or as the cookie of
+        her ticket's page."""
         scheme, text = _authorization(request)
-        if scheme != "pass":
-            if request.method in _SAFE:
-                return None
-            try:
-                text = (await request.json())["ticket"]
-            except (ValueError, TypeError, LookupError, RecursionError):
-                return None
-        opened = self.passes.open(text) if isinstance(text, str) else None
-        if opened is None and scheme == "pass":
-            metrics.auth_failures.labels("pass-not-valid").inc()
-        return opened
+        if scheme == "pass":
+            if (opened := self.passes.open(text)) is None:
+                metrics.auth_failures.labels("pass-not-valid").inc()
+            return opened
+        if request.method not in _SAFE and (opened := await self._pass_in_body(request)):
+            return opened
+        return self.pass_in_cookie(request)
+
+    async def _pass_in_body(self, request: Request) -> str | None:
+        try:
+            text = (await request.json())["ticket"]
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return None
+        return self.passes.open(text) if isinstance(text, str) else None
+
+    def pass_in_cookie(self, request: Request) -> str | None:
+        """The ticket whose page this browser has open; changes are asked for only by our own pages."""
+        text = request.cookies.get(PASS_COOKIE, "") if _has_cookie(request) else ""
+        if not text or (request.method not in _SAFE and not from_own_page(request)):
+            return None
+        return self.passes.open(text)
 
     async def _signed_in(self, request: Request) -> tuple[Actor | None, Refusal | None]:
         scheme, token = _authorization(request)
@@ -427,7 +439,7 @@ class Access:
             return None, None  # what a client says itself comes before the cookie that its browser adds
         if scheme != "bearer":
             token = request.cookies.get(COOKIE, "") if _has_cookie(request) else ""
-            if token and request.method not in _SAFE and not _from_own_page(request):
+            if token and request.method not in _SAFE and not from_own_page(request):
                 metrics.auth_failures.labels("from-another-site").inc()
                 return None, FromAnotherSite()
         if not token:
@@ -463,7 +475,7 @@ def _has_cookie(request: Request) -> bool:
     return any(name == b"cookie" for name, _ in request.scope["headers"])
 
 
-def _from_own_page(request: Request) -> bool:
+def from_own_page(request: Request) -> bool:
     """A browser says where a request comes from: by `Sec-Fetch-Site`, or (on plain HTTP) by `Origin`."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -486,6 +498,16 @@ def keep_session(response: Response, request: Request, issued: Issued) -> None:
 
 def end_session(response: Response, request: Request) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+
+
+def keep_pass(response: Response, request: Request, given: str) -> None:
+    """The pass of a ticket as a cookie of its page, for as long as its day can last."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(PASS_COOKIE, given, max_age=24 * 3600, httponly=True, samesite="lax", secure=secure)
+
+
+def drop_pass(response: Response, request: Request) -> None:
+    response.delete_cookie(PASS_COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
 
 @lru_cache

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.chassis import metrics
 from services.chassis.access import ACTOR, Actor
 from services.chassis.logs import shows
-from services.chassis.problems import BodyTooLarge, OurMistake, answer_of
+from services.chassis.pages.problem import refusal_to
+from services.chassis.problems import BodyTooLarge, OurMistake
 from services.chassis.trace import acting, traceparent
 
 log = structlog.get_logger()
@@ -24,7 +25,7 @@ _SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
         b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with none at all a browser does not say that our own forms are ours
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
@@ -71,7 +72,7 @@ class Edge:
 
         try:
             if length > self._limit:
-                too_large = answer_of(BodyTooLarge(limit=self._limit), scope, self._language)
+                too_large = refusal_to(BodyTooLarge(limit=self._limit), scope, self._language)
                 await too_large(scope, receive, answer)
             elif length < 0 and scope["method"] not in ("GET", "HEAD"):
                 await self.app(scope, self._counted(receive), answer)
@@ -81,7 +82,7 @@ class Edge:
             log.error("request_failed", exc_info=error)
             if status:
                 raise AnswerBrokenOff from None
-            await answer_of(OurMistake(trace=trace[3:35]), scope, self._language)(scope, receive, answer)
+            await refusal_to(OurMistake(trace=trace[3:35]), scope, self._language)(scope, receive, answer)
         finally:
             self._note(scope, status, perf_counter() - begun)
             acting.reset(nobody)

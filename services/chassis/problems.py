@@ -6,7 +6,7 @@ from string import Formatter
 from typing import Annotated, Any, Final
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -104,13 +104,20 @@ _TITLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def language_of(headers: Sequence[tuple[bytes, bytes]], default: str) -> str:
-    """`vi` or `en`, whichever the client would rather read."""
+    """`vi` or `en`: what was chosen on a page of this browser, else whichever the client would rather read."""
+    preferred = default
     for name, value in headers:
+        if name == b"cookie" and (chosen := _CHOSEN.search(value)) and chosen[1].decode() in _TITLES:
+            return chosen[1].decode()
         if name == b"accept-language":
             wanted = [_weighted(part) for part in value.decode("latin-1").split(",")[:20]]
             ours = [(weight, language) for weight, language in wanted if weight > 0 and language in _TITLES]
-            return max(ours, key=lambda one: one[0])[1] if ours else default
-    return default
+            preferred = max(ours, key=lambda one: one[0])[1] if ours else default
+    return preferred
+
+
+LANGUAGE_COOKIE: Final = "caunoi_language"
+_CHOSEN = re.compile(rf"(?:^|;\s*){LANGUAGE_COOKIE}=([a-z]{{2}})(?:;|$)".encode())
 
 
 def _weighted(part: str) -> tuple[float, str]:
@@ -215,7 +222,7 @@ _EXPECTED: Final[Mapping[str, tuple[str, str]]] = {
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
-def fields_of(error: RequestValidationError, language: str) -> list[FieldProblem]:
+def fields_of(error: RequestValidationError | ValidationError, language: str) -> list[FieldProblem]:
     """Each field and what is expected there. A name that only the client knows is repeated when it is a plain name."""
     found = []
     for one in error.errors()[:20]:

@@ -27,6 +27,8 @@ from services.chassis.edge import Edge
 from services.chassis.errors import Refusal
 from services.chassis.once import Once
 from services.chassis.openapi import openapi
+from services.chassis.pages import routes as page_routes
+from services.chassis.pages.problem import refusal_to
 from services.chassis.problems import (
     BodyNotReadable,
     BodyTooLarge,
@@ -34,7 +36,6 @@ from services.chassis.problems import (
     MethodNotAllowed,
     NoSuchAddress,
     RequestNotValid,
-    answer_of,
     fields_of,
     language_of,
     problems,
@@ -201,18 +202,18 @@ def create_app(system: System, routers: Sequence[APIRouter], lifespan: Lifespan[
         lifespan=lifespan,
     )
     app.state.system = system
-    for router in routers:
+    for router in (*routers, page_routes.router):
         app.include_router(router)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
-        return answer_of(error, request.scope, language)
+        return refusal_to(error, request.scope, language)
 
     async def not_valid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         if any(one["type"] == "json_invalid" for one in error.errors()):
-            return answer_of(BodyNotReadable(), request.scope, language)
-        return answer_of(RequestNotValid(), request.scope, language, lambda spoken: fields_of(error, spoken))
+            return refusal_to(BodyNotReadable(), request.scope, language)
+        return refusal_to(RequestNotValid(), request.scope, language, lambda spoken: fields_of(error, spoken))
 
     async def by_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -221,7 +222,7 @@ def create_app(system: System, routers: Sequence[APIRouter], lifespan: Lifespan[
             405: MethodNotAllowed(),
             413: BodyTooLarge(limit=system.settings.body_limit),
         }
-        answer = answer_of(meant.get(error.status_code, BodyNotReadable()), request.scope, language)
+        answer = refusal_to(meant.get(error.status_code, BodyNotReadable()), request.scope, language)
         answer.headers.update(error.headers or {})
         return answer
 

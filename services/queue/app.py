@@ -21,7 +21,7 @@ from services.contracts.events import (
     TicketReinstated,
     TicketReturned,
 )
-from services.queue import accounts, accounts_api, api, api_centre, centre, domain, gauges, handlers, views
+from services.queue import accounts, accounts_api, api, api_centre, centre, domain, gauges, handlers, pages, views
 from services.queue.accounts import Account
 from services.queue.centre import Centre
 from services.queue.hall import Hall
@@ -34,7 +34,7 @@ service = Service(
         Centre: Kind(Centre, centre.evolve),
         Account: accounts_api.kind,
     },
-    serves=[api.router, api_centre.router, accounts_api.router],
+    serves=[api.router, api_centre.router, accounts_api.router, *pages.ROUTERS],
     handles={CentreChanged: handlers.plan_the_day_anew},
     publishes=[
         TicketIssued,

@@ -354,5 +354,5 @@ def test_a_rebuild_wants_the_system_at_rest(system: RunningSystem) -> None:
 def test_a_real_system_shows_nothing_to_who_is_not_signed_in(system: RunningSystem) -> None:
     page = httpx2.get(f"{system.address}/")
     assert page.status_code == 200
-    assert "Chưa đăng nhập" in page.text
+    assert "cho người đã đăng nhập" in page.text
     assert "set-cookie" not in page.headers

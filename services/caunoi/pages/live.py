@@ -8,18 +8,16 @@ in keeps its own session and sees its own centre. In a real system who is not si
 
 import json
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from fastapi import Header, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from starlette.staticfiles import StaticFiles
 
 from services.caunoi.demo.people import CENTRE
 from services.caunoi.sentences import FOLLOWS, SENTENCES, WORDS
 from services.chassis.access import Actor, NotYourRole, keep_session, may
 from services.chassis.ids import token
+from services.chassis.pages import ThePage
 from services.chassis.service import Running, System
 from services.chassis.views import Views
 from services.chassis.web import Router, own
@@ -30,42 +28,29 @@ from services.queue.hall import Hall
 from services.queue.refusals import NoSuchCentre
 from services.queue.shapes import Board
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 router = Router(tags=["pages"])
 
-HERE: Final = Path(__file__).parent
 LOOKING_LASTS: Final = timedelta(minutes=30)
 ONLOOKER: Final = "a-onlooker"
 """How the reference of an onlooker begins; no account has one like it."""
 MAY_LOOK: Final = ("display", "staff", "coordinator")
 
 
-def static() -> StaticFiles:
-    return StaticFiles(directory=HERE / "static")
-
-
 @router.get("/", operation_id="live_page", response_class=HTMLResponse, include_in_schema=False)
-async def live_page(request: Request, who: Annotated[Actor, may("anyone")]) -> HTMLResponse:
+async def live_page(request: Request, page: ThePage, who: Annotated[Actor, may("anyone")]) -> HTMLResponse:
     """The board and the events of the visitor's centre; of the demo centre for everybody where there is one."""
     system: System = request.app.state.system
-    demo = system.settings.demo
     signed_in = who.is_a(*MAY_LOOK) and not _looks_on(who)
-    centre = min(who.centres, default=None) if signed_in else CENTRE if demo else None
+    looks_on = system.settings.demo and (not who.roles or _looks_on(who))
+    centre = min(who.centres, default=None) if signed_in else CENTRE if looks_on else None
     board = await _board(system, centre, who) if centre else None
-    shown = {
-        "centre": centre,
-        "demo": demo and centre == CENTRE,
-        "board": board,
-        "feed": "/notify/feed" if signed_in else "/live/events",
-        "words": _in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS}),
-    }
-    page = HTMLResponse(_templates().get_template("live.html").render(shown))
-    if centre and not signed_in:
+    feed = "/notify/feed" if signed_in else "/live/events"
+    words = _in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS})
+    answer = page.show("caunoi/live.html", centre=centre, board=board, feed=feed, words=words)
+    if looks_on:
         issued = system.access.tokens.issue(f"{ONLOOKER}{token(12)}", ["display"], [CENTRE], lifetime=LOOKING_LASTS)
-        keep_session(page, request, issued)
-    return page
+        keep_session(answer, request, issued)
+    return answer
 
 
 @router.get("/live/events", operation_id="live_events", response_class=StreamingResponse, include_in_schema=False)
@@ -105,10 +90,3 @@ def _looks_on(who: Actor) -> bool:
 def _in_script(value: object) -> str:
     """JSON that may stand in a `<script type="application/json">`: nothing in it can end the element."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-
-
-@cache
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader  # a tenth of a second that the first answer need not wait for
-
-    return Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -92,7 +92,7 @@ def test_every_answer_forbids_what_pages_must_not_do() -> None:
         headers = answer("GET", path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_private_answers_are_not_stored_and_others_say_how_long() -> None:

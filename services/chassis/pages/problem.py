@@ -1,0 +1,56 @@
+"""A refusal as whoever asked can read it: a page for a browser, problem+json for everybody else."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Scope
+
+from services.chassis import metrics
+from services.chassis.access import SignInNeeded
+from services.chassis.errors import Refusal
+from services.chassis.pages.catalogue import LANGUAGES
+from services.chassis.pages.render import rendered
+from services.chassis.pages.speech import speech
+from services.chassis.problems import FieldProblem, answer_of, language_of, problem_of
+
+SIGN_IN: Final = "/sign-in"
+
+
+def wants_page(scope: Scope) -> bool:
+    """A browser that goes somewhere; its scripts that fetch data ask for JSON, or for anything."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def refusal_to(
+    refusal: Refusal, scope: Scope, default: str, errors: Callable[[str], Sequence[FieldProblem]] | None = None
+) -> Response:
+    if not wants_page(scope):
+        return answer_of(refusal, scope, default, errors)
+    metrics.refusals.labels(refusal.slug()).inc()
+    request = Request(scope)
+    if refusal.status == SignInNeeded.status and scope["method"] in ("GET", "HEAD"):
+        return RedirectResponse(f"{SIGN_IN}?back={quote(request.url.path)}", 303)
+    spoken = speech(language_of(scope["headers"], default))
+    problem = problem_of(refusal, spoken.language)
+    shown = rendered(
+        "chassis/problem.html",
+        spoken,
+        page=_NoPage(request.url.path, spoken.language),
+        problem=problem,
+        sign_in=SIGN_IN if refusal.status == SignInNeeded.status else None,
+    )
+    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after is not None else None
+    return HTMLResponse(shown, refusal.status, headers)
+
+
+class _NoPage:
+    """What the layout asks of a page, where there is none."""
+
+    languages = LANGUAGES
+    demo = False
+
+    def __init__(self, path: str, language: str) -> None:
+        self.path, self.language = path, language

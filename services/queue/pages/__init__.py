@@ -1,0 +1,7 @@
+"""The screens of the queue, a module each; what they show and do is what the API shows and does."""
+
+from typing import Final
+
+from services.queue.pages import device, sign_in
+
+ROUTERS: Final = (sign_in.router, device.router)
