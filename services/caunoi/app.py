@@ -8,15 +8,10 @@ from services.caunoi.services import SERVICES
 from services.chassis.clock import Clock
 from services.chassis.process import application
 from services.chassis.settings import Settings
-from services.queue.accounts import Account
-from services.queue.accounts_api import standing_of
 
 __all__ = ["SERVICES", "build"]
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The application; its lifespan opens `settings.data`, which the caller has locked."""
-    app = application(SERVICES, settings, clock=clock, more=[ops.router, live.router])
-    accounts = app.state.system[Account]
-    app.state.system.access.accounts.ask = lambda ref: standing_of(ref, accounts)  # when the bus says nothing of them
-    return app
+    """The application; its lifespan opens `settings.data`, which the caller has locked, or reaches the servers."""
+    return application(SERVICES, settings, clock=clock, more=[ops.router, live.router])

@@ -68,6 +68,7 @@ def said_of(error: Exception) -> tuple[str, str, int]:
     """What to tell somebody about it, and the exit code."""
     from services.caunoi.failures import Failed
     from services.chassis.datadir import CannotStart
+    from services.chassis.errors import Unavailable
     from services.chassis.settings import SettingsError
 
     match error:
@@ -77,6 +78,8 @@ def said_of(error: Exception) -> tuple[str, str, int]:
             return error.vi, error.en, 2
         case SettingsError():
             return f"Cài đặt không hợp lệ: {error}", "", 2
+        case Unavailable():
+            return error.says("vi"), error.says("en"), 1
         case OSError():
             return f"{error.filename or 'Tệp'}: {error.strerror or error}", "", 1
     frame = error.__traceback__
@@ -218,6 +221,38 @@ def report(
     from services.caunoi.commands import report as command
 
     _done(command.show(_settings(data), centre=centre, day=day, as_json=json))
+
+
+# -------------------------------------------------------------------------------------------------- the servers
+
+
+@app.command()
+def secrets(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="thư mục · directory (CAUNOI_SECRETS)")],
+) -> None:
+    """Tạo khoá cho các dịch vụ chạy riêng, và mã truy cập của lệnh này · keys that services apart share"""
+    from services.caunoi.commands import secrets as command
+
+    command.make(directory)
+
+
+@app.command()
+def topics(
+    check: Annotated[bool, typer.Option("--check", help="chỉ xem, không tạo · look only")] = False,
+    json: Json = False,
+) -> None:
+    """Tạo các chủ đề Kafka theo hợp đồng, báo chỗ khác · make the contract's topics, report drift"""
+    from services.caunoi.commands import topics as command
+
+    raise typer.Exit(_done(command.topics(_settings(), check_only=check, as_json=json)))
+
+
+@app.command()
+def demo(data: Data = None) -> None:
+    """Nạp dữ liệu minh hoạ vào hệ thống chạy trên máy chủ, diễn câu chuyện · demo data, and the story once"""
+    from services.caunoi.demo import prepare
+
+    _done(prepare.remote(_settings(data)))
 
 
 # ----------------------------------------------------------------------------------------------------- the data

@@ -88,7 +88,11 @@ class Caller:
 
 @asynccontextmanager
 async def connected(settings: Settings, *, make: bool = False) -> AsyncIterator[Caller]:
-    """The operator at the system of `settings.data`. `make`: a directory that does not exist yet is begun."""
+    """The operator at the system of `settings`. `make`: a data directory that does not exist yet is begun."""
+    if settings.backend == "distributed":
+        async with client(settings.gateway_url, settings) as http:
+            yield Caller(http, f"Bearer {held_token(settings)}")
+        return
     directory = DataDirectory(settings.data)
     try:
         if not make and directory.is_new:
@@ -111,14 +115,27 @@ async def connected(settings: Settings, *, make: bool = False) -> AsyncIterator[
 
 @asynccontextmanager
 async def _running(directory: DataDirectory, settings: Settings) -> AsyncIterator[Caller]:
-    address, token = directory.announced(), directory.token()
-    if address is None or token is None:
+    address = directory.announced()
+    if address is None or not settings.operator_token.exists():
         raise CannotStart(
             f"{directory.path}: một tiến trình khác đang giữ thư mục này và chưa trả lời; hãy thử lại sau giây lát.",
             f"{directory.path}: another process holds this directory and does not answer yet; try again in a moment.",
         )
     async with client(address, settings) as http:
-        yield Caller(http, f"Bearer {token}")
+        yield Caller(http, f"Bearer {held_token(settings)}")
+
+
+def held_token(settings: Settings) -> str:
+    """The operator's. Raises `CannotStart`."""
+    path = settings.operator_token
+    try:
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise CannotStart(
+            f"{path}: không đọc được mã truy cập của người vận hành ({why}); hãy chạy `caunoi secrets {path.parent}`.",
+            f"{path}: the operator's token cannot be read ({why}); run `caunoi secrets {path.parent}`.",
+        ) from None
 
 
 @asynccontextmanager

@@ -163,6 +163,7 @@ class Verified:
     actor: Actor
     version: int
     expires: float
+    token: str = field(default="", repr=False, compare=False)
 
 
 class Tokens:
@@ -251,7 +252,7 @@ class Tokens:
                 member=claims.get("mem"),
                 passes=self._passes,
             )
-            return Verified(actor, int(claims["ver"]), float(claims["exp"]))
+            return Verified(actor, int(claims["ver"]), float(claims["exp"]), token)
         except (jwt.PyJWTError, ValueError, KeyError, TypeError):
             return None
 
@@ -267,8 +268,8 @@ class Standing:
     version: int
 
 
-Ask = Callable[[str], Awaitable[Standing | None]]
-"""Asks `queue` how an account stands (None: it knows none of that name); raises `Unavailable`."""
+Ask = Callable[[Verified], Awaitable[Standing | None]]
+"""Asks `queue` how the account of a token stands (None: it knows none of that name); raises `Unavailable`."""
 
 
 class AccountsKnown:
@@ -311,7 +312,7 @@ class AccountsKnown:
     async def stands(self, verified: Verified) -> bool:
         """May this token still be used?"""
         if not self._fresh():
-            await self._find_out(verified.actor.ref)
+            await self._find_out(verified)
         member = verified.actor.member
         if member and self._left.get(member, -1) > self._back.get(member, 0):
             return False
@@ -327,8 +328,8 @@ class AccountsKnown:
         self.degraded = False
         return True
 
-    async def _find_out(self, ref: str) -> None:
-        now = self._clock()
+    async def _find_out(self, verified: Verified) -> None:
+        now, ref = self._clock(), verified.actor.ref
         asked = self._answers.get(ref)
         if asked and now - asked < self.SILENCE:
             return
@@ -337,7 +338,7 @@ class AccountsKnown:
         try:
             if self.ask is None:
                 raise Unavailable
-            standing = await self.ask(ref)
+            standing = await self.ask(verified)
         except Unavailable:
             self.degraded = True
             self._silent_until = now + timedelta(seconds=5)
@@ -360,7 +361,7 @@ class Access:
     """Everything a process needs to know who calls; `app.state.system.access`."""
 
     def __init__(self, settings: Settings, clock: Clock, keys: Keys | None = None) -> None:
-        self.keys = keys or Keys.at(settings.secrets_directory)
+        self.keys = keys or Keys.at(settings.secrets_directory, make=settings.backend == "embedded")
         self.passes = Passes(self.keys.passes)
         self.tokens = Tokens(self.keys.signing, clock, timedelta(hours=settings.token_hours), self.passes)
         self.accounts = AccountsKnown(clock)

@@ -45,10 +45,6 @@ class DataDirectory:
         return self.path / "address"
 
     @property
-    def token_file(self) -> Path:
-        return self.path / "operator.token"
-
-    @property
     def is_demo(self) -> bool:
         return self._has("demo")
 
@@ -118,9 +114,6 @@ class DataDirectory:
     def announced(self) -> str | None:
         """Where the system that runs on it answers, if one does."""
         return self._said(self.address_file)
-
-    def token(self) -> str | None:
-        return self._said(self.token_file)
 
     def _said(self, file: Path) -> str | None:
         try:

@@ -1,4 +1,6 @@
-"""The secret keys: one file each, mode 600, beside the data, made at first start. They are in no backup of the data."""
+"""The secret keys: one file each, mode 600, in no backup of the data. Beside the data they are made at first start;
+those that several processes share are made by `caunoi secrets` and only read here.
+"""
 
 import os
 import secrets
@@ -31,6 +33,10 @@ class Keys:
             if make:
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             return cls(**{name: _key(directory / f"{name}.key", make) for name in cls.__slots__})
+        except FileNotFoundError as error:
+            raise SettingsError(
+                f"CAUNOI_SECRETS: {error.filename}: not there; run `caunoi secrets {directory}`"
+            ) from None
         except OSError as error:
             reason = error.strerror or "cannot be used"
             raise SettingsError(f"CAUNOI_SECRETS: {error.filename or directory}: {reason}") from None

@@ -224,6 +224,18 @@ class TopicSpec:
     compacted: bool = False
 
 
+class Topics(Protocol):
+    """Topics of a cluster, made from the contract."""
+
+    async def provision(self, topics: Sequence[TopicSpec]) -> list[str]:
+        """Make what is missing; the names of those made."""
+        ...
+
+    async def drift(self, topics: Sequence[TopicSpec]) -> list[str]:
+        """Where contract and cluster differ, a line each; nothing is changed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BusPromises:
     survives_kill: bool

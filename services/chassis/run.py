@@ -54,7 +54,10 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    make: Callable[[Settings], FastAPI], settings: Settings, directory: DataDirectory, besides: Besides | None = None
+    make: Callable[[Settings], FastAPI],
+    settings: Settings,
+    directory: DataDirectory | None,
+    besides: Besides | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. `directory` is taken already. Raises `CannotStart` in one line."""
     _start_logs(settings)
@@ -70,13 +73,14 @@ def run(
 
 
 async def _serve(
-    app: FastAPI, listener: socket.socket, settings: Settings, directory: DataDirectory, besides: Besides | None
+    app: FastAPI, listener: socket.socket, settings: Settings, directory: DataDirectory | None, besides: Besides | None
 ) -> None:
     address = address_of(settings)
     tasks: list[asyncio.Task[None]] = []
 
     def answering() -> None:
-        directory.announce(address)
+        if directory:
+            directory.announce(address)
         _settle_the_heap()
         if besides:
             tasks.append(asyncio.create_task(_kept_from_harm(besides(app, address))))
@@ -189,17 +193,27 @@ def address_of(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{settings.port}"
 
 
+@contextlib.contextmanager
+def data_directory(settings: Settings) -> Iterator[DataDirectory | None]:
+    """The one of this process, taken and settled; none where what is kept lies on servers. Raises `CannotStart`."""
+    if settings.backend == "distributed":
+        yield None
+        return
+    directory = DataDirectory(settings.data)
+    directory.take()
+    try:
+        directory.settle(demo=settings.demo)
+        yield directory
+    finally:
+        directory.release()
+
+
 def alone(service: Service) -> NoReturn:
-    """`python -m services.<name>`: this service and nothing else, on its own data directory."""
+    """`python -m services.<name>`: this service and nothing else, on its own data directory or on the servers."""
     try:
         settings = Settings.load()
-        directory = DataDirectory(settings.data)
-        directory.take()
-        try:
-            directory.settle(demo=settings.demo)
+        with data_directory(settings) as directory:
             run(lambda settings: application([service], settings), settings, directory)
-        finally:
-            directory.release()
     except SettingsError as error:
         _leave(str(error))
     except CannotStart as error:

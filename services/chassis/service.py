@@ -15,7 +15,8 @@ from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type
 import structlog
 from fastapi import APIRouter
 
-from services.chassis.access import Access, AccountsKnown
+from services.chassis.access import Access, AccountsKnown, Standing, Verified
+from services.chassis.askqueue import AskQueue
 from services.chassis.backends.chosen import Backend
 from services.chassis.clock import Clock, SteadyClock
 from services.chassis.consumer import Consumer
@@ -66,6 +67,8 @@ class Service:
     """What it cannot do while it hears nothing from the bus, in the words of `/readyz?part=`."""
     gauges: Sequence[Callable[["Running"], Awaitable[None]]] = ()
     """Set what `/metrics` shows of its read models, each time it is asked."""
+    stands: Callable[["Running", Verified], Awaitable[Standing | None]] | None = None
+    """How the account of a token stands: the service that keeps accounts says so, also while the bus is silent."""
 
     def handlers(self) -> dict[type[Event], tuple[Handler, ...]]:
         return {event: h if isinstance(h, tuple) else (h,) for event, h in self.handles.items()}
@@ -141,6 +144,10 @@ class Running:
 
         return handle
 
+    async def stands(self, verified: Verified) -> Standing | None:
+        assert self.service.stands
+        return await self.service.stands(self, verified)
+
     async def start(self) -> None:
         await self.store.open()
         await self.documents.start()
@@ -203,6 +210,9 @@ class System:
         self.stopping = False
         """No more work is to be sent here: `/readyz` says so."""
         self.running = {service.name: Running(service, self, backend) for service in services}
+        keeper = next((one for one in self.running.values() if one.service.stands), None)
+        self._queue = None if keeper else AskQueue(settings.queue_url)
+        self.access.accounts.ask = keeper.stands if keeper else self._queue
         self._owner = {state: running for running in self.running.values() for state in running.service.keeps}
 
     def __getitem__(self, state: type[S]) -> Collection[S]:
@@ -246,6 +256,8 @@ class System:
         for running in reversed(self.running.values()):
             await running.stop()
         await self.bus.close()
+        if self._queue:
+            await self._queue.close()
 
 
 def readable(batch: Sequence[Raw]) -> list[Event]:

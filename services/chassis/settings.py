@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CAUNOI_"
+_URL = r"^https?://[A-Za-z0-9._:\[\]-]+$"
 _PASSWORD = re.compile(r"//[^@/]+@")
 
 
@@ -25,7 +26,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     data: Annotated[Path, Field(description="directory of the databases, keys and backups")] = Path("data")
-    secrets: Annotated[Path | None, Field(description="directory of the keys, if they are not in DATA/secrets")] = None
+    secrets: Annotated[
+        Path | None, Field(description="directory of keys, tokens and passwords, if it is not DATA/secrets")
+    ] = None
     backend: Annotated[
         Literal["embedded", "distributed"], Field(description="files of its own, or MongoDB and Kafka")
     ] = "embedded"
@@ -38,6 +41,12 @@ class Settings(BaseSettings):
     namespace: Annotated[
         str, Field(pattern=r"^([a-z0-9]+-)?$", description="before topics, groups and databases, on shared servers")
     ] = ""
+    gateway_url: Annotated[
+        str, Field(pattern=_URL, description="where all services answer together, for the command line [distributed]")
+    ] = "http://localhost:8000"
+    queue_url: Annotated[
+        str, Field(pattern=_URL, description="where queue answers, asked of accounts when Kafka is silent")
+    ] = "http://localhost:8000"
     host: Annotated[str, Field(min_length=1, max_length=255, description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="port to listen on")] = 8000
     public_url: Annotated[
@@ -69,6 +78,12 @@ class Settings(BaseSettings):
     @property
     def secrets_directory(self) -> Path:
         return self.secrets or self.data / "secrets"
+
+    @property
+    def operator_token(self) -> Path:
+        """The command line's way in: made by `caunoi secrets`, or by a system with a data directory of its own."""
+        beside = self.secrets_directory if self.backend == "distributed" else self.data
+        return beside / "operator.token"
 
     @property
     def base_url(self) -> str:

@@ -10,11 +10,13 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.access import Actor, Standing, Tokens, Verified, Who, end_session, keep_session, may
+from services.chassis.clock import Clock
 from services.chassis.documents import Collection, Kind, the
 from services.chassis.errors import Refusal
-from services.chassis.keys import write_secret
+from services.chassis.keys import Keys, write_secret
 from services.chassis.passwords import PasswordTooCommon, PasswordTooLong, PasswordTooShort, must_be_good
 from services.chassis.sealing import Sealed, Sealer
+from services.chassis.service import Running
 from services.chassis.text import PlainText
 from services.chassis.views import Stamp, View, Views
 from services.chassis.web import Now, OnceKey, Router, TheAccess, of, own, problems
@@ -30,6 +32,8 @@ Accounts = Annotated[Collection[Account], of(Account)]
 QueueSealer = Annotated[Sealer, own("queue", Sealer)]
 QueueViews = Annotated[Views, own("queue", Views)]
 
+COMMAND_LINE: Final = f"a-{'0' * 24}"
+"""What the command line is called in journals where services are apart; no account is."""
 DEVICE_TOKENS_LAST = timedelta(days=400)
 RENEWED_BEFORE = timedelta(days=30)
 SIGN_INS_PER_NAME = 10
@@ -405,10 +409,21 @@ def account_of(name: str, sealer: Sealer) -> str:
     return f"a-{sealer.blind('account', name.strip().lower())[:24]}"
 
 
-async def standing_of(account: str, documents: Collection[Account]) -> Standing | None:
+async def standing_of(running: Running, verified: Verified) -> Standing | None:
     """What `AccountsKnown` asks when the bus is silent."""
-    known = await documents.read(account, _what_signs_in)
+    known = await running[Account].read(verified.actor.ref, _what_signs_in)
     return Standing(known.active, known.version) if known.version else None
+
+
+def keep_operator_token(keys: Keys, path: Path, clock: Clock) -> bool:
+    """The command line's token where services are apart: signed with their key, of no account. Whether it is new."""
+    tokens = Tokens(keys.signing, clock)
+    held = _token_in(path, tokens)
+    if held and held.expires - clock().timestamp() > RENEWED_BEFORE.total_seconds():
+        return False
+    issued = tokens.issue(COMMAND_LINE, [Role.OPERATOR], lifetime=DEVICE_TOKENS_LAST)
+    write_secret(path, issued.token.encode() + b"\n")
+    return True
 
 
 async def ensure_operator(

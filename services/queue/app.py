@@ -57,4 +57,5 @@ service = Service(
     ],
     views=(*views.ALL, accounts_api.listed),
     gauges=[gauges.show],
+    stands=accounts_api.standing_of,
 )

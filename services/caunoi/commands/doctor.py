@@ -123,7 +123,7 @@ def _seen(settings: Settings) -> Iterator[Finding]:
         yield Finding("well", f"Ổ đĩa còn {free // MIB} MiB")
     open_to_others = [
         str(file)
-        for file in [*settings.secrets_directory.glob("*.key"), settings.data / "operator.token"]
+        for file in [*settings.secrets_directory.glob("*.key"), settings.operator_token]
         if file.exists() and stat.S_IMODE(os.stat(file).st_mode) & 0o077
     ]
     if open_to_others:

@@ -6,8 +6,9 @@ import importlib
 from fastapi import FastAPI
 
 from services.caunoi.app import build
+from services.caunoi.client import held_token
 from services.chassis.datadir import DataDirectory
-from services.chassis.run import Besides, run
+from services.chassis.run import Besides, data_directory, run
 from services.chassis.sealing import Sealer
 from services.chassis.service import System
 from services.chassis.settings import Settings
@@ -16,20 +17,17 @@ from services.queue.accounts_api import ensure_operator
 
 
 def up(settings: Settings) -> None:
-    directory = DataDirectory(settings.data)
-    directory.take()
-    try:
-        fresh = directory.is_new
-        directory.settle(demo=settings.demo)
+    fresh = settings.backend == "embedded" and DataDirectory(settings.data).is_new
+    with data_directory(settings) as directory:
         run(build, settings, directory, _demo(settings) if settings.demo else _plain(settings, fresh))
-    finally:
-        directory.release()
 
 
 async def operator_token(app: FastAPI) -> str:
-    """The command line's token, made or renewed; it lies in the data directory."""
+    """The command line's token. Beside data of our own it is made or renewed; elsewhere `caunoi secrets` did that."""
     system: System = app.state.system
-    path = DataDirectory(system.settings.data).token_file
+    if system.settings.backend == "distributed":
+        return held_token(system.settings)
+    path = system.settings.operator_token
     await ensure_operator(system[Account], system.own("queue", Sealer), system.access.tokens, path, system.clock())
     return path.read_text("ascii").strip()
 

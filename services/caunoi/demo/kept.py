@@ -44,7 +44,12 @@ class Kept(BaseModel):
         except ValueError:
             raise Failed(f"{path}: tệp hỏng.", f"{path}: this file is broken; remove DATA and start anew.") from None
 
+    @staticmethod
+    def there(settings: Settings) -> bool:
+        return _path(settings).exists()
+
     def keep(self, settings: Settings) -> None:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_secret(_path(settings), (json.dumps(self.model_dump(), indent=2) + "\n").encode())
 
 

@@ -9,11 +9,13 @@ from typing import Final
 from rich.table import Table
 
 from services.caunoi import shown
-from services.caunoi.client import Answered, Caller, client
+from services.caunoi.client import Answered, Caller, client, connected
 from services.caunoi.commands import seed, story
+from services.caunoi.commands.accounts import every
 from services.caunoi.demo.kept import Kept
 from services.caunoi.demo.people import ACCOUNTS, CENTRE, DEVICES, MEMBERS, SignIn
 from services.caunoi.failures import Failed
+from services.chassis.datadir import CannotStart
 from services.chassis.settings import Settings
 
 WARDS: Final = tuple(sorted(Path(__file__).parent.glob("*.yaml")))
@@ -23,21 +25,44 @@ async def prepare(settings: Settings, address: str, token: str) -> None:
     """Called when the system answers, in its own process, but over HTTP like everybody."""
     kept = Kept.of(settings)
     async with client(address, settings) as http:
-        operator = Caller(http, f"Bearer {token}")
         try:
-            if not kept.ready:
-                await _make_ready(operator, kept, settings)
-            if not kept.told:
-                shown.out.print(
-                    "[bold]Câu chuyện của bà Thủy[/] [dim]Mrs Thủy's morning, on this system, in true seconds[/]"
-                )
-                await story.play(operator, kept, story.OnScreen(kept))
-                kept.told = True
+            await _begin(Caller(http, f"Bearer {token}"), kept, settings)
         except Failed as failed:
             shown.wrong(failed.vi, failed.en)
-        finally:
-            kept.keep(settings)
     _welcome(settings, kept, address)
+
+
+async def remote(settings: Settings) -> None:
+    """Into a system that runs on servers, and holds nothing yet."""
+    if settings.backend == "embedded":
+        raise CannotStart(
+            "Lệnh này dành cho hệ thống chạy trên máy chủ; ở đây hãy chạy `caunoi up --demo`.",
+            "This is for a system that runs on servers; here, run `caunoi up --demo`.",
+        )
+    kept = Kept.of(settings)
+    async with connected(settings) as operator:
+        there = {account["name"] async for account in every(operator)}
+        if there - {account.name for account in (*ACCOUNTS, *DEVICES)} or (there and not Kept.there(settings)):
+            raise CannotStart(
+                "Hệ thống này đã có tài khoản; dữ liệu minh hoạ không được trộn vào dữ liệu thật.",
+                "There are accounts in this system; demo data never goes into real data.",
+            )
+        await _begin(operator, kept, settings)
+    _welcome(settings, kept, settings.gateway_url)
+
+
+async def _begin(operator: Caller, kept: Kept, settings: Settings) -> None:
+    try:
+        if not kept.ready:
+            await _make_ready(operator, kept, settings)
+        if not kept.told:
+            shown.out.print(
+                "[bold]Câu chuyện của bà Thủy[/] [dim]Mrs Thủy's morning, on this system, in true seconds[/]"
+            )
+            await story.play(operator, kept, story.OnScreen(kept))
+            kept.told = True
+    finally:
+        kept.keep(settings)
 
 
 async def _make_ready(operator: Caller, kept: Kept, settings: Settings) -> None:

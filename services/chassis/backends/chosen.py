@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.chassis.ports import Bus, Store
+from services.chassis.ports import Bus, Store, Topics
 from services.chassis.settings import Settings
 from services.chassis.views import Projector
 
@@ -15,6 +15,8 @@ class Backend:
 
     store: Callable[[str, Projector], Store]
     bus: Callable[[], Bus]
+    topics: Topics | None = None
+    """Where they must be made before anything is published."""
 
     @classmethod
     def chosen(cls, settings: Settings) -> "Backend":
@@ -44,7 +46,7 @@ def _distributed(settings: Settings) -> Backend:
         database = f"{settings.namespace}caunoi-{service}"
         return MongoStore(settings.mongo_url, database, projector, client=settings.mongo_client, keep=keep)
 
-    def bus() -> Bus:
+    def bus() -> KafkaBus:
         return KafkaBus(settings.kafka_servers, namespace=settings.namespace, replication=settings.kafka_replication)
 
-    return Backend(store, bus)
+    return Backend(store, bus, topics=bus())

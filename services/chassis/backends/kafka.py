@@ -50,6 +50,11 @@ class NoSuchTopic(Unavailable):
     vi = "Không có chủ đề {topic}; hãy chạy `caunoi topics`."
 
 
+class TopicNotMade(Unavailable):
+    en = "Kafka did not make the topic {topic}: {why}."
+    vi = "Kafka không tạo được chủ đề {topic}: {why}."
+
+
 class KafkaBus:
     """`Bus` on a cluster; see `services.chassis.ports`. `servers`: host:port, comma separated.
 
@@ -79,14 +84,14 @@ class KafkaBus:
 
     async def provision(self, topics: Sequence[TopicSpec]) -> list[str]:
         """Make what is missing; the names of those made. Raises when the cluster refuses one."""
-        async with self._admin() as admin:
+        async with _answering(), self._admin() as admin:
             there = set(await admin.list_topics())
             wanted = [spec for spec in topics if self._wire(spec.name) not in there]
             if wanted:
                 answer = await admin.create_topics([self._new(spec) for spec in wanted])
                 for name, code, *message in answer.topic_errors:  # `create_topics` itself raises none of these
                     if code:
-                        raise Unavailable(topic=name, reason=str(message[0] if message else code))
+                        raise TopicNotMade(topic=self._topic(name), why=str(message[0] if message else code))
                 await self._until_known(admin, wanted)
         return [spec.name for spec in wanted]
 
@@ -101,7 +106,7 @@ class KafkaBus:
     async def drift(self, topics: Sequence[TopicSpec]) -> list[str]:
         """Where contract and cluster differ, a line each; nothing when all is as stated."""
         findings = []
-        async with self._admin() as admin:
+        async with _answering(), self._admin() as admin:
             there = set(await admin.list_topics())
             known = [spec for spec in topics if self._wire(spec.name) in there]
             findings += [f"{spec.name}: missing; run `caunoi topics`" for spec in topics if spec not in known]

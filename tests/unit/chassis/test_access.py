@@ -480,8 +480,8 @@ def test_a_member_who_left_is_refused_until_he_is_back() -> None:
 def test_when_the_bus_is_silent_queue_is_asked() -> None:
     asked = []
 
-    async def queue(ref: str) -> Standing:
-        asked.append(ref)
+    async def queue(verified: Verified) -> Standing:
+        asked.append(verified.actor.ref)
         return Standing(False, 2)
 
     accounts = AccountsKnown(lambda: NOON, queue, lambda: NOON - timedelta(seconds=31))
@@ -490,7 +490,7 @@ def test_when_the_bus_is_silent_queue_is_asked() -> None:
     assert (asked, accounts.degraded) == (["a-000001"], False)
 
 
-async def silent(ref: str) -> Standing:
+async def silent(verified: Verified) -> Standing:
     raise Unavailable
 
 

@@ -30,7 +30,7 @@ def test_a_key_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_where_keys_are_given_a_missing_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="CAUNOI_SECRETS"):
+    with pytest.raises(SettingsError, match=r"CAUNOI_SECRETS: .*token\.key: not there; run `caunoi secrets "):
         Keys.at(tmp_path, make=False)
 
 

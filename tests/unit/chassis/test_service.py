@@ -18,6 +18,7 @@ from services.chassis.clock import system_clock
 from services.chassis.documents import Collection
 from services.chassis.errors import Unavailable
 from services.chassis.ids import token
+from services.chassis.keys import Keys
 from services.chassis.ops import SILENT, readiness
 from services.chassis.ports import Raw, Subscription
 from services.chassis.service import Running, Service, System, Tail, topic_specs
@@ -57,6 +58,7 @@ def embedded(folder: Path) -> Settings:
 
 
 def distributed(folder: Path) -> Settings:
+    Keys.at(folder / "secrets")
     return Settings(
         data=folder,
         backend="distributed",

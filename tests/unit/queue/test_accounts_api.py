@@ -11,7 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
+from services.chassis.access import AccountsKnown, Actor, Verified
+from services.chassis.askqueue import AskQueue
+from services.chassis.errors import Unavailable
 from services.chassis.sealing import Sealer
 from services.chassis.service import Service, System
 from services.chassis.settings import Settings
@@ -53,6 +57,7 @@ class House:
     clock: Clock
     http: httpx2.AsyncClient
     folder: Path
+    app: FastAPI
 
     async def ask(self, method: str, path: str, who: str | None = None, **request: Any) -> Any:
         headers = ({"Authorization": f"Bearer {who}"} if who else {}) | request.pop("headers", {})
@@ -94,8 +99,9 @@ async def house(folder: Path) -> AsyncIterator[House]:
     await system.start()
     try:
         await operator_of(system, folder)
-        async with client(create_app(system, only_accounts.serves)) as http:
-            yield House(system, clock, http, folder)
+        app = create_app(system, only_accounts.serves)
+        async with client(app) as http:
+            yield House(system, clock, http, folder, app)
     finally:
         await system.stop()
 
@@ -411,12 +417,45 @@ def test_no_name_and_no_password_lies_readable_in_any_file(tmp_path: Path) -> No
             assert b"$argon2id" not in content, path
 
 
+def token_of(account: str) -> Verified:
+    return Verified(Actor(account), 1, 0)
+
+
 def test_when_the_bus_is_silent_queue_itself_is_asked(tmp_path: Path) -> None:
     async def story(ours: House) -> None:
         account = await ours.add("canbo.quay3", "staff")
-        standing = await accounts_api.standing_of(account, ours.system[Account])
+        standing = await accounts_api.standing_of(ours.system.running["queue"], token_of(account))
         assert standing is not None
         assert (standing.active, standing.version) == (True, 1)
-        assert await accounts_api.standing_of("a-000000", ours.system[Account]) is None
+        assert await accounts_api.standing_of(ours.system.running["queue"], token_of("a-000000")) is None
 
     told(tmp_path, story)
+
+
+def test_another_service_asks_queue_whether_a_token_still_stands(tmp_path: Path) -> None:
+    async def story(ours: House) -> None:
+        account = await ours.add("canbo.quay3", "staff")
+        verified = ours.system.access.tokens.verify(await ours.token("canbo.quay3"))
+        assert verified
+        elsewhere = AccountsKnown(
+            ours.clock, AskQueue("http://queue", httpx2.ASGITransport(ours.app)), heard=lambda: None
+        )
+        assert await elsewhere.stands(verified)
+        await ours.ask("POST", f"/queue/accounts/{account}/disable", ours.operator)
+        await ours.sees(account, 2)
+        assert await elsewhere.stands(verified)
+        ours.clock.now += AccountsKnown.SILENCE
+        assert not await elsewhere.stands(verified)
+        assert not elsewhere.degraded
+
+    told(tmp_path, story)
+
+
+def test_a_queue_that_cannot_be_asked_is_said_to_be_silent() -> None:
+    async def ask() -> None:
+        queue = AskQueue("http://127.0.0.1:1")
+        with pytest.raises(Unavailable):
+            await queue(token_of("a-000000"))
+        await queue.close()
+
+    run(ask())
