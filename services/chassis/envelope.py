@@ -5,10 +5,11 @@ say what is wrong and never repeat what was in the record, for they reach logs.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from services.chassis.errors import Invalid
 from services.chassis.ports import Entry, Raw, Record
@@ -53,67 +54,76 @@ def record_of(entry: Entry) -> Record:
 
 def event_of(raw: Raw, publishers: Mapping[str, str]) -> Event:
     """The event in a record. `publishers` says for every topic which service publishes it. Raises `Unreadable`."""
-    kind = BY_TOPIC.get(raw.topic)
-    if kind is None:
+    if raw.topic not in BY_TOPIC:
         raise Unreadable("unknown-type")
     if raw.value is None:
         raise Unreadable("tombstone")
     if len(raw.value) > BODY_AT_MOST:
         raise Unreadable("oversize", "body")
+    expected = _expected(raw.topic, publishers.get(raw.topic, ""))
     headers = dict(raw.headers)
-    dataschema, source_starts = _expected(raw.topic, publishers.get(raw.topic, ""))
-    if _bytes("ce_specversion", headers) != b"1.0":
-        raise Unreadable("unknown-version", "ce_specversion")
-    if _bytes("ce_type", headers) != raw.topic.encode():
-        raise Unreadable("unknown-type", "ce_type")
-    if _bytes("ce_dataschema", headers) != dataschema:
-        raise Unreadable("unknown-version", "ce_dataschema")
-    if not _bytes("ce_source", headers).startswith(source_starts):
+    for name, wanted, reason in expected.always:
+        if headers.get(name) != wanted:
+            raise _unusable(name, headers) or Unreadable(reason, name)
+    texts = []
+    for name in _TEXTS:
+        value = headers.get(name)
+        if not value or len(value) > HEADER_AT_MOST:
+            raise _unusable(name, headers) or Unreadable("missing-attribute", name)
+        try:
+            texts.append(value.decode())
+        except UnicodeDecodeError:
+            raise Unreadable("not-utf8", name) from None
+    id, source, subject, sequence, time = texts
+    if not source.startswith(expected.source_starts):
         raise Unreadable("wrong-source", "ce_source")
-    origin = Origin(
-        id=_text("ce_id", headers),
-        source=_text("ce_source", headers),
-        sequence=_sequence(_text("ce_sequence", headers)),
-        time=_time(_text("ce_time", headers)),
-        traceparent=_traceparent(headers),
-    )
-    subject = _text("ce_subject", headers)
+    origin = Origin(id, source, _sequence(sequence), _time(time), _traceparent(headers))
     try:
-        event = kind.model_validate_json(raw.value)
+        event = expected.body.validate_json(raw.value)
     except ValidationError as error:
         raise _unreadable_body(error) from None
     if event.about != subject:
         raise Unreadable("wrong-subject", "ce_subject")
-    event._origin = origin  # `from_origin` would copy an event that nobody has seen yet
+    event.comes_from(origin)
     return event
 
 
+_TEXTS = ("ce_id", "ce_source", "ce_subject", "ce_sequence", "ce_time")
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What a topic's records look like."""
+
+    always: tuple[tuple[str, bytes, str], ...]
+    """Attributes that are the same in all of them, and what one that is not is called."""
+    source_starts: str
+    body: TypeAdapter[Event]
+
+
 @lru_cache(maxsize=1_000)
-def _expected(topic: str, publisher: str) -> tuple[bytes, bytes]:
-    """The schema of a topic's events and how their source begins."""
-    return BY_TOPIC[topic].dataschema().encode(), f"/{publisher}/".encode()
+def _expected(topic: str, publisher: str) -> _Expected:
+    kind = BY_TOPIC[topic]
+    always = (
+        ("ce_specversion", b"1.0", "unknown-version"),
+        ("ce_type", topic.encode(), "unknown-type"),
+        ("ce_dataschema", kind.dataschema().encode(), "unknown-version"),
+    )
+    return _Expected(always, f"/{publisher}/", TypeAdapter(kind))
 
 
-def _bytes(name: str, headers: Mapping[str, bytes]) -> bytes:
+def _unusable(name: str, headers: Mapping[str, bytes]) -> Unreadable | None:
+    """Whatever it was to say: it says nothing, or too much."""
     value = headers.get(name)
     if not value:
-        raise Unreadable("missing-attribute", name)
-    if len(value) > HEADER_AT_MOST:
-        raise Unreadable("oversize", name)
-    return value
-
-
-def _text(name: str, headers: Mapping[str, bytes]) -> str:
-    try:
-        return _bytes(name, headers).decode()
-    except UnicodeDecodeError:
-        raise Unreadable("not-utf8", name) from None
+        return Unreadable("missing-attribute", name)
+    return Unreadable("oversize", name) if len(value) > HEADER_AT_MOST else None
 
 
 def _sequence(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 16):  # 16 digits: beyond any journal
-        raise Unreadable("bad-attribute", "ce_sequence")
-    return int(text)
+    if text.isascii() and text.isdigit() and len(text) < 16:  # 16 digits: beyond any journal
+        return int(text)
+    raise Unreadable("bad-attribute", "ce_sequence")
 
 
 def _time(text: str) -> datetime:

@@ -10,8 +10,9 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -65,7 +66,7 @@ class KafkaBus:
 
     def __init__(self, servers: str, *, namespace: str = "", replication: int = 1) -> None:
         self._servers = servers
-        self._namespace = namespace
+        self._names = _Names(namespace)
         self._replication = replication
         self._topics: dict[str, TopicSpec] = {}
         self._read_by: dict[str, Sequence[str]] = {}
@@ -86,19 +87,19 @@ class KafkaBus:
         """Make what is missing; the names of those made. Raises when the cluster refuses one."""
         async with _answering(), self._admin() as admin:
             there = set(await admin.list_topics())
-            wanted = [spec for spec in topics if self._wire(spec.name) not in there]
+            wanted = [spec for spec in topics if self._names.wire(spec.name) not in there]
             if wanted:
                 answer = await admin.create_topics([self._new(spec) for spec in wanted])
                 for name, code, *message in answer.topic_errors:  # `create_topics` itself raises none of these
                     if code:
-                        raise TopicNotMade(topic=self._topic(name), why=str(message[0] if message else code))
+                        raise TopicNotMade(topic=self._names.topic(name), why=str(message[0] if message else code))
                 await self._until_known(admin, wanted)
         return [spec.name for spec in wanted]
 
     async def _until_known(self, admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec]) -> None:
         """Metadata lags behind creation."""
         for _ in range(50):
-            found = await admin.describe_topics([self._wire(spec.name) for spec in wanted])
+            found = await admin.describe_topics([self._names.wire(spec.name) for spec in wanted])
             if all(one["error_code"] == 0 and one["partitions"] for one in found):
                 return
             await asyncio.sleep(0.1)
@@ -108,12 +109,12 @@ class KafkaBus:
         findings = []
         async with _answering(), self._admin() as admin:
             there = set(await admin.list_topics())
-            known = [spec for spec in topics if self._wire(spec.name) in there]
+            known = [spec for spec in topics if self._names.wire(spec.name) in there]
             findings += [f"{spec.name}: missing; run `caunoi topics`" for spec in topics if spec not in known]
-            names = [self._wire(spec.name) for spec in known]
+            names = [self._names.wire(spec.name) for spec in known]
             described = {one["topic"]: one for one in await admin.describe_topics(names)}
             for spec in known:
-                partitions = described[self._wire(spec.name)]["partitions"]
+                partitions = described[self._names.wire(spec.name)]["partitions"]
                 if len(partitions) != spec.partitions:
                     findings.append(f"{spec.name}: {len(partitions)} partitions, the contract says {spec.partitions}")
                 fewest = min((len(one["replicas"]) for one in partitions), default=0)
@@ -122,7 +123,7 @@ class KafkaBus:
             settings = await self._settings_of(admin, names)
             for spec in known:
                 for name, wanted in _settings(spec, self._replication).items():
-                    found = settings[self._wire(spec.name)].get(name)
+                    found = settings[self._names.wire(spec.name)].get(name)
                     if found != wanted:
                         findings.append(f"{spec.name}: {name}={found}, expected {wanted}")
         return findings
@@ -137,33 +138,13 @@ class KafkaBus:
 
     def _new(self, spec: TopicSpec) -> NewTopic:
         settings = _settings(spec, self._replication)
-        return NewTopic(self._wire(spec.name), spec.partitions, self._replication, topic_configs=settings)
+        return NewTopic(self._names.wire(spec.name), spec.partitions, self._replication, topic_configs=settings)
 
     def _check(self, topics: Iterable[str]) -> None:
         """A topic that is not of the contract is not made by mistake."""
         for topic in topics:
             if topic not in self._topics:
                 raise NoSuchTopic(topic=topic)
-
-    def _wire(self, topic: str) -> str:
-        return self._namespace + topic
-
-    def _topic(self, wire: str) -> str:
-        return wire.removeprefix(self._namespace)
-
-    def _group(self, group: str) -> str:
-        return f"{self._namespace}caunoi-{group}"
-
-    def _raw(self, record: ConsumerRecord) -> Raw:
-        return Raw(
-            self._topic(record.topic),
-            record.partition,
-            record.offset,
-            record.key,
-            list(record.headers),
-            record.value,
-            datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        )
 
     # --------------------------------------------------------------------------------------------- writing
 
@@ -175,7 +156,7 @@ class KafkaBus:
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     sent = [
-                        await producer.send(self._wire(one.topic), one.value, one.key, headers=list(one.headers))
+                        await producer.send(self._names.wire(one.topic), one.value, one.key, headers=list(one.headers))
                         for one in records
                     ]
                     answers = await asyncio.gather(*sent, return_exceptions=True)
@@ -218,8 +199,7 @@ class KafkaBus:
     async def subscribe(self, group: str, topics: Sequence[str], worker: Worker) -> Subscription:
         self._check(topics)
         self._read_by[group] = topics
-        wire = [self._wire(topic) for topic in topics]
-        return _GroupReader(self._servers, self._group(group), wire, worker, self._raw, self._wire, self._topic).start()
+        return _GroupReader(self._servers, self._names, group, topics, worker).start()
 
     # --------------------------------------------------------------------------------------- reading: tails
 
@@ -273,7 +253,7 @@ class KafkaBus:
     ) -> None:
         while True:
             found = await consumer.getmany(timeout_ms=500, max_records=BATCH_AT_MOST)
-            batch = [self._raw(record) for records in found.values() for record in records]
+            batch = self._names.raws(record for records in found.values() for record in records)
             if batch:
                 await receive(sorted(batch, key=lambda raw: raw.time))
             for partition, records in found.items():
@@ -284,10 +264,10 @@ class KafkaBus:
         if not topics:
             return []
         async with self._admin() as admin:
-            described = await admin.describe_topics([self._wire(topic) for topic in topics])
+            described = await admin.describe_topics([self._names.wire(topic) for topic in topics])
         for one in described:
             if one["error_code"]:
-                raise NoSuchTopic(topic=self._topic(one["topic"]))
+                raise NoSuchTopic(topic=self._names.topic(one["topic"]))
         return [TopicPartition(one["topic"], part["partition"]) for one in described for part in one["partitions"]]
 
     async def _first_since(
@@ -323,7 +303,7 @@ class KafkaBus:
         consumer.seek(partition, at)
         while at < end and len(batch) < limit:
             records = await consumer.getmany(partition, timeout_ms=1_000, max_records=limit - len(batch))
-            batch += [self._raw(record) for record in records.get(partition, ()) if record.offset < end]
+            batch += self._names.raws(record for record in records.get(partition, ()) if record.offset < end)
             position = await consumer.position(partition)
             if not records and position == at:
                 raise TimeoutError(partition.topic)
@@ -332,8 +312,8 @@ class KafkaBus:
 
     async def rewind(self, group: str, since: datetime) -> None:
         async with _answering(), self._admin() as admin:
-            stored = await admin.list_consumer_group_offsets(self._group(group))
-            async with self._consumer(group=self._group(group)) as consumer:
+            stored = await admin.list_consumer_group_offsets(self._names.group(group))
+            async with self._consumer(group=self._names.group(group)) as consumer:
                 partitions = list(stored)
                 consumer.assign(partitions)
                 firsts = await self._first_since(consumer, partitions, since)
@@ -342,12 +322,12 @@ class KafkaBus:
 
     async def lag(self, group: str) -> dict[Partition, int]:
         async with _answering(), self._admin() as admin, self._consumer() as consumer:
-            stored = await admin.list_consumer_group_offsets(self._group(group))
+            stored = await admin.list_consumer_group_offsets(self._names.group(group))
             partitions = {*stored, *await self._partitions(self._read_by.get(group, ()))}
             firsts = await consumer.beginning_offsets(list(partitions))
             ends = await consumer.end_offsets(list(partitions))
             at = {one: stored[one].offset if one in stored else firsts[one] for one in partitions}
-            return {(self._topic(one.topic), one.partition): ends[one] - at[one] for one in partitions}
+            return {(self._names.topic(one.topic), one.partition): ends[one] - at[one] for one in partitions}
 
     async def health(self) -> dict[str, Any]:
         async with _answering(), self._admin() as admin:
@@ -381,25 +361,46 @@ class KafkaBus:
             await _bounded(admin.close())
 
 
+@dataclass(frozen=True)
+class _Names:
+    """How topics and groups are called on a cluster that several systems share, and how its records are read."""
+
+    namespace: str
+
+    def wire(self, topic: str) -> str:
+        return self.namespace + topic
+
+    def topic(self, wire: str) -> str:
+        return wire.removeprefix(self.namespace)
+
+    def group(self, group: str) -> str:
+        return f"{self.namespace}caunoi-{group}"
+
+    def raws(self, records: Iterable[ConsumerRecord]) -> list[Raw]:
+        """Nothing is decoded. One string a topic, so that whoever looks something up by it hashes it once."""
+        topic = cache(self.topic)
+        return [
+            Raw(
+                topic(one.topic),
+                one.partition,
+                one.offset,
+                one.key,
+                one.headers,
+                one.value,
+                datetime.fromtimestamp(one.timestamp / 1000, UTC),
+            )
+            for one in records
+        ]
+
+
 class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of one group: FastStream's batch subscriber, renewed whenever it ends without being told to."""
 
-    def __init__(
-        self,
-        servers: str,
-        group: str,
-        topics: Sequence[str],
-        worker: Worker,
-        raw: Callable[[ConsumerRecord], Raw],
-        wire: Callable[[str], str],
-        topic: Callable[[str], str],
-    ) -> None:
-        """`raw` reads a record as the port has it; `wire` and `topic` turn a topic into its name on the cluster and
-        back."""
-        self._raw, self._wire, self._topic = raw, wire, topic
+    def __init__(self, servers: str, names: "_Names", group: str, topics: Sequence[str], worker: Worker) -> None:
         self._servers = servers
-        self._group = group
-        self._topics = topics
+        self._names = names
+        self._group = names.group(group)
+        self._topics = [names.wire(topic) for topic in topics]
         self._worker = worker
         self._subscription = Subscription()
         self._stopping = False
@@ -483,7 +484,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         try:
-            await self._worker.take([self._raw(record) for record in records], self._commit)
+            await self._worker.take(self._names.raws(records), self._commit)
         except Exception:  # a batch that is not taken is not given again: reading on would skip it
             log.exception("worker_broke", group=self._group)
             self._broken = True
@@ -494,7 +495,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
         if consumer is None:
             raise KafkaAway(retry_after=1)
         mine = consumer.assignment()
-        wanted = {TopicPartition(self._wire(topic), number): at for (topic, number), at in positions.items()}
+        wanted = {TopicPartition(self._names.wire(topic), number): at for (topic, number), at in positions.items()}
         offsets = {partition: at for partition, at in wanted.items() if partition in mine}
         if not offsets:
             return
@@ -504,7 +505,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise KafkaAway(retry_after=1) from error
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._worker.forget([(self._topic(one.topic), one.partition) for one in revoked])
+        await self._worker.forget([(self._names.topic(one.topic), one.partition) for one in revoked])
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         return None

@@ -473,6 +473,52 @@ def test_a_partition_that_comes_back_begins_where_it_was_left(tmp_path: Path) ->
     in_a_ward(tmp_path, story)
 
 
+def test_what_is_left_of_a_batch_is_not_taken_once_its_partition_is_forgotten(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        async def commit(_: Positions) -> None:
+            return None
+
+        await ward.consumer.stop()
+        consumer = Consumer(
+            "late", {CALLED: [ward.effect]}, ward.bus, PUBLISHERS, virtual_clock, well=ward.store_health
+        )
+        ward.errors["stuck"] = [NotFound()]
+        await ward.publish(called("stuck"), *(called(f"t{number}") for number in range(200)))
+        batch = await ward.bus.read(CALLED)
+        taking = asyncio.create_task(consumer.take(batch, commit))
+        await asyncio.sleep(0)
+        await consumer.forget([(CALLED, 0)])
+        await taking
+        assert len(ward.done) < 100
+        del ward.errors["stuck"]
+        await consumer.take(batch, commit)  # it comes back, from where it was left: nothing of it counts as finished
+        await asyncio.sleep(1)
+        assert set(ward.done) == {"stuck:1", *(f"t{number}:1" for number in range(200))}
+
+    in_a_ward(tmp_path, story)
+
+
+def test_positions_are_kept_at_once_but_not_for_every_event(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        kept: list[float] = []
+
+        async def commit(_: Positions) -> None:
+            kept.append(asyncio.get_running_loop().time())
+
+        async def quick(_: Event) -> None:
+            await asyncio.sleep(0.001)
+
+        consumer = Consumer("late", {CALLED: [quick]}, ward.bus, PUBLISHERS, virtual_clock, well=ward.store_health)
+        await ward.publish(*(called("a") for _ in range(500)))
+        batch, begun = await ward.bus.read(CALLED), asyncio.get_running_loop().time()
+        await consumer.take(batch, commit)
+        await asyncio.sleep(1)
+        assert kept[0] - begun < 0.005
+        assert 8 <= len(kept) <= 12  # in half a second
+
+    in_a_ward(tmp_path, story)
+
+
 def test_a_bug_of_the_runtime_itself_is_seen_from_outside(tmp_path: Path) -> None:
     class Odd(Refused):
         @classmethod
