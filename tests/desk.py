@@ -1,5 +1,6 @@
 """A face without a house: the smallest system that routes can stand on, and a client for it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ class Desk:
         self.settings = Settings(**settings)
         self.access = Access(self.settings, self.clock, Keys.random())
         self.held: dict[Any, Any] = {}
+        self.stopping = asyncio.Event()
 
     def clock(self) -> datetime:
         return self.now

@@ -204,10 +204,10 @@ class Documents:
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._keep_time())]
 
-    async def stop(self) -> None:
-        """Carry out what waits, within three seconds, then end."""
+    async def stop(self, within: float = 3.0) -> None:
+        """Carry out what waits, within so many seconds, then end."""
         self._stopping = True
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + within
         while (self._ready or self._busy) and time.monotonic() < deadline:  # noqa: ASYNC110  (the beat sets no event)
             await asyncio.sleep(0.01)
         for task in (*self._tasks, *self._settling):

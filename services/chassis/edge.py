@@ -1,7 +1,9 @@
 """The one layer around every request: trace, limit of the body, security headers, a metric, a line in the log."""
 
+import asyncio
 import re
 import secrets
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
@@ -11,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import metrics
 from services.chassis.access import ACTOR, Actor
+from services.chassis.documents import OutcomeUnknown
 from services.chassis.logs import shows
 from services.chassis.pages.problem import refusal_to
 from services.chassis.problems import BodyTooLarge, OurMistake
@@ -36,11 +39,15 @@ class Edge:
     """Pure ASGI. Metric and log have the template of the route, never the path, the query or anything sent.
 
     What went well is in the metric, and in the log only at level debug: a line costs a fifth of issuing a ticket.
-    An exception that nobody expected is logged by its type and place, and answered with its trace.
+    An exception that nobody expected is logged by its type and place, and answered with its trace. A request that is
+    cut off because this process ends is answered, too: whoever sends it again with its key is told what became of it.
     """
 
-    def __init__(self, app: ASGIApp, language: str, body_limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, language: str, body_limit: int, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         self.app = app
+        self._stopping = stopping
         self._language = language
         self._limit = body_limit
 
@@ -78,6 +85,10 @@ class Edge:
                 await self.app(scope, self._counted(receive), answer)
             else:
                 await self.app(scope, receive, answer)
+        except asyncio.CancelledError:
+            if status or not self._stopping():
+                raise
+            await refusal_to(OutcomeUnknown(retry_after=2), scope, self._language)(scope, receive, answer)
         except Exception as error:
             log.error("request_failed", exc_info=error)
             if status:

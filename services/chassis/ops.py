@@ -1,5 +1,6 @@
 """What an operator and an orchestrator ask a process: `/livez`, `/startupz`, `/readyz`, `/metrics`."""
 
+import contextlib
 import shutil
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, get_args
@@ -127,7 +128,8 @@ async def _measure(system: System) -> None:
     for trouble in get_args(Trouble):
         metrics.degraded.labels(trouble).set(trouble in found.degraded)
     metrics.bus_silence.set(max(0.0, system.bus_silent().total_seconds()))
-    metrics.free.set(shutil.disk_usage(system.settings.data).free)
+    with contextlib.suppress(OSError):  # where all that is kept lies on servers there need be no directory
+        metrics.free.set(shutil.disk_usage(system.settings.data).free)
     for name, running in system.running.items():
         for show in running.service.gauges:
             try:
@@ -155,13 +157,13 @@ async def readiness(system: System) -> Readiness:
             note("bus", f"{name}: events wait ({running.relay.trouble})")
         if any(not reader.alive for reader in running.readers):
             note("reader", f"{name} no longer reads the bus")
-        if system.stopping:
+        if system.leaving:
             state["ready_for"]["serving"] = False
     if isinstance(system.clock, SteadyClock) and system.clock.stepped:
         note("clock", "the clock of this machine jumped")
     if system.access.accounts.degraded:
         note("accounts", "no news of accounts")
-    if system.stopping:
+    if system.leaving:
         note("stopping", "this process is about to end")
     return Readiness(
         ready=all(state["ready_for"]["serving"] for state in services.values()),

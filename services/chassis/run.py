@@ -1,4 +1,8 @@
-"""One process from the first line to the last: lock the directory, listen, start, serve, end in order within 5 seconds.
+"""One process from the first line to the last: lock the directory, listen, start, serve, end in order.
+
+Told to stop it first says so (`/readyz`), still serving for `drain_seconds` if there is somebody who sends requests
+elsewhere meanwhile; then takes no more, answers what is in flight, lets handlers finish, keeps their positions,
+publishes what is owed and closes, all within `stop_seconds`. What is cut off is on disk or was never acknowledged.
 
 `services.caunoi` runs all services through it, `python -m services.queue` runs one alone (`alone`).
 """
@@ -12,6 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Final, NoReturn
 
 import structlog
@@ -23,13 +28,12 @@ from services.chassis import logs
 from services.chassis.datadir import CannotStart, DataDirectory
 from services.chassis.errors import Unavailable
 from services.chassis.process import application
-from services.chassis.service import Service
+from services.chassis.service import Service, System
 from services.chassis.settings import Settings, SettingsError
 
-GRACE: Final = 1
-"""Seconds that requests (and feeds, which never end by themselves) get to finish once we were told to stop."""
-STOP: Final = 3.5
-"""Seconds for the services after that; what is cut off is on disk or was never acknowledged."""
+FOR_REQUESTS: Final = 0.2
+"""The share of `stop_seconds` that requests in flight get."""
+FOR_SERVICES: Final = 0.7
 
 log = structlog.get_logger()
 
@@ -40,9 +44,10 @@ Besides = Callable[[FastAPI, str], Awaitable[None]]
 class _Server(uvicorn.Server):
     """Signals are `run`'s business (uvicorn would raise them again at the end), and being up is told to somebody."""
 
-    def __init__(self, config: uvicorn.Config, answering: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, answering: Callable[[], None], ending: Callable[[], None]) -> None:
         super().__init__(config)
         self._answering = answering
+        self._ending = ending
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,6 +56,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._answering()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Whoever waits for this is woken after the next step, in which we stop listening: a feed that is ended does not
+        # come back to us.
+        self._ending()
+        await super().shutdown(sockets)
 
 
 def run(
@@ -76,11 +87,13 @@ async def _serve(
     app: FastAPI, listener: socket.socket, settings: Settings, directory: DataDirectory | None, besides: Besides | None
 ) -> None:
     address = address_of(settings)
+    system: System = app.state.system
     tasks: list[asyncio.Task[None]] = []
 
     def answering() -> None:
         if directory:
             directory.announce(address)
+        log.info("started", address=address, backend=settings.backend, service=" ".join(system.running))
         _settle_the_heap()
         if besides:
             tasks.append(asyncio.create_task(_kept_from_harm(besides(app, address))))
@@ -93,10 +106,10 @@ async def _serve(
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=settings.stop_seconds * FOR_REQUESTS,  # type: ignore[arg-type]  # it sleeps so long
     )
-    server = _Server(config, answering)
-    _obey_signals(server, tasks)
+    server = _Server(config, answering, system.stopping.set)
+    _obey_signals(server, system, tasks)
     stack = contextlib.AsyncExitStack()
     await stack.enter_async_context(app.router.lifespan_context(app))
     try:
@@ -107,22 +120,32 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            await asyncio.wait_for(stack.aclose(), STOP)
+            await asyncio.wait_for(stack.aclose(), settings.stop_seconds * FOR_SERVICES)
+            log.info("stopped")
         except TimeoutError:
-            log.warning("stopped_before_all_was_done", seconds=STOP)
+            log.warning("stopped_before_all_was_done", seconds=settings.stop_seconds)
 
 
-def _obey_signals(server: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
+def _obey_signals(server: uvicorn.Server, system: System, tasks: list[asyncio.Task[None]]) -> None:
     """The first one ends it in order, what is done besides at once; a second one does not wait for requests."""
+    loop = asyncio.get_running_loop()
+
+    def exit() -> None:
+        server.should_exit = True
 
     def stop() -> None:
         for task in tasks:
             task.cancel()
-        if server.should_exit:
-            server.force_exit = True
-        server.should_exit = True
+        if system.leaving:
+            server.should_exit = server.force_exit = True
+            return
+        log.info("stopping", seconds=system.settings.drain_seconds + system.settings.stop_seconds)
+        system.leaving = True
+        if system.settings.drain_seconds:
+            loop.call_later(system.settings.drain_seconds, exit)
+        else:
+            exit()
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
 
@@ -213,12 +236,17 @@ def alone(service: Service) -> NoReturn:
     try:
         settings = Settings.load()
         with data_directory(settings) as directory:
-            run(lambda settings: application([service], settings), settings, directory)
+            run(lambda settings: application([service], settings), settings, directory, partial(_say_so, service.name))
     except SettingsError as error:
         _leave(str(error))
     except CannotStart as error:
         _leave(str(error))
     sys.exit(0)
+
+
+async def _say_so(name: str, app: FastAPI, address: str) -> None:
+    backend = app.state.system.settings.backend
+    os.write(1, f"{name} ({backend}) đang chạy · is running: {address}   Ctrl-C để dừng · to stop\n".encode())
 
 
 def _leave(why: str) -> NoReturn:

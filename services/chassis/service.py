@@ -4,6 +4,7 @@ Nothing is registered by importing: the table is read here, once, at start.
 """
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ from services.chassis.access import Access, AccountsKnown, Standing, Verified
 from services.chassis.askqueue import AskQueue
 from services.chassis.backends.chosen import Backend
 from services.chassis.clock import Clock, SteadyClock
-from services.chassis.consumer import Consumer
+from services.chassis.consumer import Consumer, Patience
 from services.chassis.deciding import name_of
 from services.chassis.documents import Collection, Documents, Kind
 from services.chassis.envelope import event_of
 from services.chassis.errors import Refusal
 from services.chassis.ports import Bus, Raw, Subscription, TopicSpec
-from services.chassis.relay import Relay
+from services.chassis.relay import Relay, RelayTimes
 from services.chassis.sealing import Sealer
 from services.chassis.settings import Settings
 from services.chassis.views import Projector, View, Views
@@ -35,6 +36,8 @@ from services.contracts.words import Event, Fact
 S = TypeVar("S")
 T = TypeVar("T")
 Handler = Callable[..., Awaitable[None]]
+FINISH, EMPTY = 0.4, 0.6
+"""Shares of `stop_seconds`: for what is in hand; for what waits to be written, and then to be published."""
 ALL_THERE_IS = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger()
@@ -63,6 +66,7 @@ class Service:
     views: Sequence[View[Any]] = ()
     tails: Sequence[Tail] = ()
     works: Sequence[Callable[["Running"], Awaitable[None]]] = ()
+    """In the background, for ever: `while not running.stopping`, and `running.pause` between two steps."""
     wants_bus_for: tuple[str, ...] = ()
     """What it cannot do while it hears nothing from the bus, in the words of `/readyz?part=`."""
     gauges: Sequence[Callable[["Running"], Awaitable[None]]] = ()
@@ -92,7 +96,8 @@ class Running:
         facts = service.facts()
         projector = Projector(service.views, {state: name_of(state) for state in service.keeps}, facts)
         self.store = backend.store(service.name, projector)
-        self.relay = Relay(service.name, self.store, system.bus, clock=system.clock)
+        times = RelayTimes(last_pass=EMPTY * system.settings.stop_seconds)
+        self.relay = Relay(service.name, self.store, system.bus, clock=system.clock, times=times)
         self.documents = Documents(
             service.name,
             service.keeps,
@@ -161,7 +166,10 @@ class Running:
         }
         if handlers:
             bus, clock = self.system.bus, self.system.clock
-            self.consumer = Consumer(self.service.name, handlers, bus, PUBLISHER, clock, well=self.store.health)
+            patience = Patience(finish=FINISH * self.system.settings.stop_seconds)
+            self.consumer = Consumer(
+                self.service.name, handlers, bus, PUBLISHER, clock, well=self.store.health, patience=patience
+            )
             self.readers.append(await self.consumer.start())
         for tail in self.service.tails:
             topics = [event.topic() for event in tail.topics or EVENTS]
@@ -172,22 +180,34 @@ class Running:
     async def _pass_on(self, tail: Tail, events: Sequence[Event]) -> None:
         await tail.receive(events, self)
 
+    @property
+    def stopping(self) -> bool:
+        return self.system.stopping.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """So long, or until it is time to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.system.stopping.wait(), seconds)
+
     async def _keep_at(self, work: Callable[["Running"], Awaitable[None]]) -> None:
-        while True:
+        while not self.stopping:
             try:
                 await work(self)
                 return
             except Exception:
                 log.exception("work_failed", service=self.service.name, work=work.__name__)
-                await asyncio.sleep(1)
+                await self.pause(1)
 
     async def stop(self) -> None:
+        """What is in hand is finished: first by those who ask for changes, then the changes, then the telling."""
+        if self._works:
+            await asyncio.wait(self._works, timeout=FINISH * self.system.settings.stop_seconds)
         for task in self._works:
             task.cancel()
-        await asyncio.gather(*self._works, return_exceptions=True)
-        for reader in self.readers:
-            await reader.stop()
-        await self.documents.stop()
+        await asyncio.gather(*self._works, *(reader.stop() for reader in self.readers), return_exceptions=True)
+        if self.consumer:
+            await self.consumer.stop()
+        await self.documents.stop(EMPTY * self.system.settings.stop_seconds)
         await self.relay.stop()
         await self.store.close()
 
@@ -207,8 +227,10 @@ class System:
         self.access = Access(settings, self.clock)
         backend = backend or Backend.chosen(settings)
         self.bus: Bus = backend.bus()
-        self.stopping = False
+        self.leaving = False
         """No more work is to be sent here: `/readyz` says so."""
+        self.stopping = asyncio.Event()
+        """No more work is taken: whatever goes on by itself ends now, or at its next step."""
         self.running = {service.name: Running(service, self, backend) for service in services}
         keeper = next((one for one in self.running.values() if one.service.stands), None)
         self._queue = None if keeper else AskQueue(settings.queue_url)
@@ -252,9 +274,13 @@ class System:
         return await self.bus.tail(topics, since, read)
 
     async def stop(self) -> None:
+        self.leaving = True
+        self.stopping.set()
         await self._accounts_heard.stop()
-        for running in reversed(self.running.values()):
-            await running.stop()
+        stopped = await asyncio.gather(*(one.stop() for one in self.running.values()), return_exceptions=True)
+        for name, error in zip(self.running, stopped, strict=True):
+            if error:
+                log.error("stop_failed", service=name, exc_info=error)
         await self.bus.close()
         if self._queue:
             await self._queue.close()

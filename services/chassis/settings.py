@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     demo: Annotated[bool, Field(description="demo data and demo sign-ins")] = False
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level shown")] = "info"
     retention_days: Annotated[int, Field(ge=46, le=4000, description="how long the journal keeps facts")] = 400
+    drain_seconds: Annotated[
+        float, Field(ge=0, le=120, description="told to stop, how long it still serves while `/readyz` says 503")
+    ] = 0
+    stop_seconds: Annotated[
+        float, Field(ge=2, le=600, description="after that, how long it may take to end in order")
+    ] = 5
     token_hours: Annotated[int, Field(ge=1, le=24, description="how long somebody stays signed in")] = 12
     body_limit: Annotated[int, Field(ge=1024, le=1_048_576, description="largest request body, bytes")] = 65_536
     mailbox_limit: Annotated[int, Field(ge=16, le=100_000, description="commands waiting for one document")] = 1_000

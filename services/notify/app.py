@@ -70,7 +70,7 @@ service = Service(
     publishes=[OfferMade, OfferAccepted, OfferVoid, OfferEscalated, FloorThin, ContactErased],
     views=views.ALL,
     tails=[Tail(None, feed.pass_on)],
-    works=[Sender(Drawer()).keep_sending],
+    works=[Sender(Drawer()).keep_sending, feed.let_go],
     wants_bus_for=("sending",),
     gauges=[gauges.show],
 )

@@ -6,6 +6,7 @@ is told `reset` and reads everything anew. Nothing waits for a reader.
 """
 
 import asyncio
+import contextlib
 import json
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -145,9 +146,13 @@ class Wants:
 class Reader:
     actor: str
     wants: Wants
-    waiting: asyncio.Queue[Told] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    waiting: asyncio.Queue[Told | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     reset: Why | None = None
     """He must begin anew: at once, or (`too_slow`) he is let go after being told."""
+
+    def wake(self) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self.waiting.put_nowait(None)
 
 
 class Feed:
@@ -157,6 +162,7 @@ class Feed:
         self.epoch = token(10)
         self._ring: deque[Told] = deque(maxlen=ring)
         self._seq = 0
+        self._closed = False
         self._readers: WeakSet[Reader] = WeakSet()
         """Weak: a connection that broke before its first frame leaves nothing behind."""
 
@@ -216,6 +222,12 @@ class Feed:
     def leave(self, reader: Reader) -> None:
         self._readers.discard(reader)
 
+    def close(self) -> None:
+        """This process ends: everybody is let go, and comes back to the next one with the last that he saw."""
+        self._closed = True
+        for reader in tuple(self._readers):
+            reader.wake()
+
     async def frames(self, reader: Reader, stands: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
         """What goes over the wire, until he is too slow or `stands` (asked at each heartbeat) says no."""
         metrics.open_feeds.inc()
@@ -225,10 +237,12 @@ class Feed:
                 why, reader.reset = reader.reset, None
                 yield self._reset(reader, why)
             asked = asyncio.get_running_loop().time()
-            while reader.reset is None:
+            while reader.reset is None and not self._closed:
                 quiet = False
                 try:
                     told = await asyncio.wait_for(reader.waiting.get(), HEARTBEAT_SECONDS)
+                    if told is None:
+                        return
                     yield frame(id=f"{self.epoch}.{told.seq}", event=told.topic, data=told.data)
                 except TimeoutError:
                     quiet = True
@@ -238,7 +252,8 @@ class Feed:
                     if not await stands():
                         return
                     yield ": still here\n\n"
-            yield self._reset(reader, reader.reset)
+            if reader.reset:
+                yield self._reset(reader, reader.reset)
         finally:
             metrics.open_feeds.dec()
             self.leave(reader)
@@ -255,6 +270,12 @@ _feeds: Final[WeakKeyDictionary[Running, Feed]] = WeakKeyDictionary()
 
 def feed_of(running: Running) -> Feed:
     return _feeds.setdefault(running, Feed())
+
+
+async def let_go(running: Running) -> None:
+    """A feed never ends by itself: without this, stopping would wait for every one of them."""
+    await running.system.stopping.wait()
+    feed_of(running).close()
 
 
 async def pass_on(events: Sequence[Event], running: Running) -> None:

@@ -4,7 +4,6 @@ Nothing here decides twice: a submission begins by a fact of the message's own d
 never both send it, and its outcome is another.
 """
 
-import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -56,13 +55,15 @@ class Sender:
         self._carrier = carrier
 
     async def keep_sending(self, running: Running) -> None:
-        while True:
+        while not running.stopping:
             await self.send_pending(running)
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await running.pause(LOOK_EVERY_SECONDS)
 
     async def send_pending(self, running: Running) -> None:
         """Everything that is pending now, once."""
         for id, row in await running.views.find(MESSAGES, state=MessageState.PENDING.value):
+            if running.stopping:
+                return  # between two messages: one that was begun is not begun again
             try:
                 await self._send(running, id, row)
             except Unavailable:

@@ -392,7 +392,10 @@ async def close_counter(
     response_model=Called,
     responses={
         **problems(NoSuchCentre, NoSuchCounter, CounterNotOpen, CounterBusy, DayIsClosed),
-        204: {"description": "Nobody waits for this counter."},
+        204: {
+            "description": "Nobody waits for this counter. Nothing was done, so nothing is remembered: the same "
+            "Idempotency-Key sent again later calls whoever waits then. Take a new one for each press of the button."
+        },
     },
 )
 async def call_next(

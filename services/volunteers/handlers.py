@@ -1,6 +1,5 @@
 """What happens when X, in whatever order it arrives and however often. One change a document, from the event alone."""
 
-import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -60,9 +59,9 @@ async def give_skill(event: SkillGranted, members: Collection[Member], now: Now)
 
 
 async def keep_forgetting(running: Running) -> None:
-    while True:
+    while not running.stopping:
         await forget_destinations(running)
-        await asyncio.sleep(FORGET_EVERY_SECONDS)
+        await running.pause(FORGET_EVERY_SECONDS)
 
 
 async def forget_destinations(running: Running) -> None:

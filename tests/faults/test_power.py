@@ -144,9 +144,9 @@ class Morning:
 
 
 @contextmanager
-def a_ward_of_its_own(data: Path, *, flaw: str | None = None) -> Iterator[RunningSystem]:
+def a_ward_of_its_own(data: Path, *, flaw: str | None = None, **settings: str) -> Iterator[RunningSystem]:
     program = ["-m", "tests.faults.broken", flaw] if flaw else ["-m", "services.caunoi"]
-    system = RunningSystem(data, program=program)
+    system = RunningSystem(data, program=program, settings=settings)
     try:
         system.start()
         yield system
@@ -156,14 +156,22 @@ def a_ward_of_its_own(data: Path, *, flaw: str | None = None) -> Iterator[Runnin
         system.http.close()
 
 
-async def a_morning(system: RunningSystem, diary: Diary, rounds: int, seed: int, *, broken: bool = False) -> Morning:
+async def a_morning(
+    system: RunningSystem,
+    diary: Diary,
+    rounds: int,
+    seed: int,
+    *,
+    broken: bool = False,
+    kind: type[Morning] = Morning,
+) -> Morning:
     async with ward_in(system) as ward:
         await ward.open_counters(*range(1, COUNTERS + 1))
         for number in range(5):
             volunteer = await ward.member(number + 1)
             if number < 3:
                 await ward.check_in(volunteer)
-        morning = Morning(ward, system, diary, seed)
+        morning = kind(ward, system, diary, seed)
         await morning.play(rounds)
         await at_rest(system.data, all_published=not broken)
         return morning

@@ -1,5 +1,6 @@
 """The layer around every request: limits, headers, traces, and a line in the log that gives nobody away."""
 
+import asyncio
 import io
 import json
 import logging
@@ -142,6 +143,35 @@ def test_an_answer_that_breaks_off_ends_the_connection_and_not_the_privacy(lines
         answer("GET", "/broken")
     assert '"error":"ValueError"' in lines.getvalue()
     assert "Thủy" not in lines.getvalue()
+
+
+@router.post("/slow")
+async def slow(who: Annotated[Actor, may("anyone")]) -> None:
+    await asyncio.sleep(60)
+
+
+async def cut_off(ours: Desk) -> Any:
+    async with client(ours.app(router)) as asking:
+        request = asyncio.create_task(asking.post("/slow"))
+        await asyncio.sleep(0.05)
+        request.cancel()
+        return await request
+
+
+def test_a_request_cut_off_by_the_end_of_the_process_is_told_to_ask_again() -> None:
+    ours = Desk()
+    ours.stopping.set()
+    answered = run(cut_off(ours))
+    assert (answered.status_code, answered.json()["slug"], answered.headers["retry-after"]) == (
+        503,
+        "outcome-unknown",
+        "2",
+    )
+
+
+def test_a_request_cut_off_by_its_caller_is_simply_over() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        run(cut_off(Desk()))
 
 
 def test_metrics_have_no_path() -> None:

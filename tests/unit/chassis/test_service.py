@@ -143,7 +143,7 @@ def test_a_reader_that_was_killed_is_seen_though_the_bus_still_answers(settings:
             assert (found.ready, found.degraded) == (True, ["reader"])
             assert not found.ready_for("reading")
             assert not found.ready_for("sending")
-            assert metrics.registry.get_sample_value("caunoi_reader_up", {"group": "tests"}) == 0
+            assert metrics.registry.get_sample_value("caunoi_reader_up", {"group": "volunteers"}) == 0
 
     run(story())
 
@@ -201,8 +201,8 @@ def test_a_store_that_is_away_makes_it_not_ready_and_everything_else_is_still_to
             stores[0].away = True
             found = await readiness(process)
             assert (found.ready, found.degraded) == (False, [])
-            assert "Not available" in found.services["tests"]["store"]["trouble"]
-            assert found.services["tests"]["consumer"]["alive"]
+            assert "Not available" in found.services["volunteers"]["store"]["trouble"]
+            assert found.services["volunteers"]["consumer"]["alive"]
 
     run(story())
 
@@ -210,7 +210,7 @@ def test_a_store_that_is_away_makes_it_not_ready_and_everything_else_is_still_to
 def test_a_process_that_is_about_to_end_is_not_ready(tmp_path: Path) -> None:
     async def story() -> None:
         async with system(embedded(tmp_path), []) as process:
-            process.stopping = True
+            process.leaving = True
             found = await readiness(process)
             assert (found.ready, found.degraded) == (False, ["stopping"])
 

@@ -152,6 +152,26 @@ def test_a_slow_reader_is_told_and_let_go_and_nobody_waits_for_him() -> None:
     run(story())
 
 
+def test_a_process_that_ends_lets_everybody_go_with_all_that_he_was_told() -> None:
+    async def story() -> None:
+        feed = Feed()
+        waits, comes_late = feed.join("tv", ALL, None), feed.join("city", ALL, None)
+        going = asyncio.create_task(anext_all(feed, waits))
+        feed.take([called(1)])
+        await asyncio.sleep(0.01)
+        feed.close()
+        frames = await asyncio.wait_for(going, 1)
+        assert id_of(frames[-1]) == f"{feed.epoch}.1"
+        assert not any("reset" in frame for frame in await anext_all(feed, comes_late))
+        assert feed.readers == 0
+
+    run(story())
+
+
+async def anext_all(feed: Feed, reader: Reader) -> list[str]:
+    return [frame async for frame in feed.frames(reader, still)]
+
+
 def test_heartbeats_come_and_end_with_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "HEARTBEAT_SECONDS", 0.01)
     answers = iter([True, True, False])

@@ -61,6 +61,19 @@ def test_the_holder_sees_and_cancels_her_own_ticket_and_no_other(tmp_path: Path)
     played(tmp_path, story)
 
 
+def test_a_press_that_found_nobody_calls_whoever_has_come_when_it_is_sent_again_and_only_once(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.open(1)
+        press = f"{AT}/counters/1/call-next"
+        assert (await desk.ask("POST", press, desk.staff, key="press-1")).status_code == 204
+        first, _ = await desk.issue(), await desk.issue()
+        called = await desk.post(press, key="press-1")
+        assert called["ticket_id"] == first["ticket_id"]
+        assert await desk.post(press, key="press-1") == called
+
+    played(tmp_path, story)
+
+
 def test_nobody_waiting_is_204_and_the_reason_is_told_in_the_language_asked_for(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         await desk.open(1)
