@@ -63,13 +63,22 @@ class Visitor:
         self.headers = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": language}
         self.now: Shown | None = None
 
+    def become(self, bearer: str) -> "Visitor":
+        """Signed in as whom `Authorization: Bearer ...` names."""
+        self.client.cookies.set("caunoi_session", bearer.split()[1])
+        return self
+
     async def open(self, path: str, **headers: str) -> Shown:
         return await self._shown(await self.client.get(path, headers=self.headers | headers, follow_redirects=True))
 
+    def fields(self, action: str) -> dict[str, str]:
+        """What the form with that action on the page shown now would send as it is."""
+        assert self.now is not None
+        return dict(self.now.form(action).fields)
+
     async def press(self, action: str, *, without: str = "", headers: Any = None, **filled: str) -> Shown:
         """Send the form with that action on the page shown now; `without` leaves out a field that it has."""
-        assert self.now is not None
-        fields = self.now.form(action).fields | filled
+        fields = self.fields(action) | filled
         fields.pop(without, None)
         return await self.send(action, fields, headers)
 

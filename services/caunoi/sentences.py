@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from services.contracts.words import AT_KIOSK
+
 SENTENCES: Final[Mapping[str, str]] = {
     "ticket-issued": "Số {code} được lấy cho dịch vụ {service}; trước đó có {ahead} người",
     "help-wanted": "Số {code} xin người hỗ trợ",
@@ -86,6 +88,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "not_finished": "chưa xong",
         "not_recorded": "chưa ghi kết quả",
     },
+    "code": {AT_KIOSK: "K000 (người ở ki-ốt)"},
     "kind": {"assistance": "hỗ trợ tại sảnh", "ride": "chở về nhà"},
     "by": {
         "citizen": "người dân",

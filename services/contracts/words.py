@@ -29,6 +29,8 @@ ContactRef = Annotated[str, Pattern(pattern=r"^c-[0-9a-z]{26}$")]
 # Codes a ward chooses in its YAML; they name a service, a hamlet, a skill, never a person.
 Code = Annotated[str, Pattern(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 TicketCode = Annotated[str, Pattern(pattern=r"^[A-Z]\d{3,5}$")]
+AT_KIOSK = "K000"
+"""Stands where a ticket's code stands, for somebody at the kiosk who has no number yet: numbers begin with 001."""
 Language = Annotated[str, Pattern(pattern=r"^[a-z]{2}$")]
 CounterNumber = Annotated[int, Field(ge=1, le=99)]
 Seconds = Annotated[int, Field(ge=0)]

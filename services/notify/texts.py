@@ -11,7 +11,7 @@ from string import Formatter
 
 from unidecode import unidecode
 
-from services.contracts.words import JobKind, VoidBecause
+from services.contracts.words import AT_KIOSK, JobKind, VoidBecause
 from services.notify.messages import Template
 
 SHORT_NAME_AT_MOST = 20
@@ -56,6 +56,13 @@ _VOID = {
 _WHAT = {JobKind.RIDE: "Chuyến xe", JobKind.ASSISTANCE: "Việc hỗ trợ"}
 
 
+_OFFER_AT_KIOSK = [
+    "{name}: Có người ở ki-ốt cần bạn giúp. Nhận trong 2 phút: {link}",
+    "{name}: Ki-ốt cần người giúp: {link}",
+    "{name}: Có người ở ki-ốt cần bạn giúp, mời bạn mở Cầu Nối trong 2 phút để nhận.",
+]
+
+
 def render(template: Template, language: str, about: Mapping[str, str | int]) -> str:
     """The text, in one segment. `about` has what sentences name in braces; `kind` and `reason` choose among them."""
     known = _as_people_say(about)
@@ -76,6 +83,8 @@ def _versions(template: Template, language: str, known: Mapping[str, str]) -> Se
             return _RIDE_ASSIGNED["en" if language == "en" else "vi"]
         case Template.SIGN_IN:
             return _SIGN_IN
+        case Template.OFFER if known.get("code") == AT_KIOSK:
+            return _OFFER_AT_KIOSK
         case Template.OFFER:
             return _OFFER[JobKind(known["kind"])]
         case Template.OFFER_VOID:

@@ -114,6 +114,7 @@ def _services(hall: Hall, plan: DayPlan, config: CentreConfig, *, centre: str, n
             ServiceShown(
                 code=code,
                 name=described.name,
+                pictogram=described.pictogram,
                 series=planned.series,
                 counters=list(planned.counters),
                 open=gives and planned.open and left != 0,

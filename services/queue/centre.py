@@ -52,8 +52,24 @@ class Weekday(StrEnum):
     SUN = "sun"
 
 
+class Pictogram(StrEnum):
+    """What a tile of the kiosk shows beside the name."""
+
+    LAND = "land"
+    COPY = "copy"
+    FAMILY = "family"
+    RING = "ring"
+    CARE = "care"
+    HOUSE = "pin"
+    SHOP = "shop"
+    PHONE = "phone"
+    PAPER = "paper"
+    MONEY = "money"
+
+
 class ServiceConfig(_Part):
     name: Words
+    pictogram: Annotated[Pictogram, Field(description="beside the name, on the kiosk's tile")] = Pictogram.PAPER
     series: Annotated[str, Field(pattern=r"^[A-Z]$", description="the letter on the ticket; services may share one")]
     counters: Annotated[tuple[CounterNumber, ...], Field(min_length=1, max_length=99)]
     quota: Annotated[int | None, Field(ge=0, le=99_999, description="numbers a day; none: no limit")] = None

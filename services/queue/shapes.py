@@ -21,7 +21,7 @@ from services.contracts.words import (
     TicketEnd,
     TicketRef,
 )
-from services.queue.centre import Procedure, Words
+from services.queue.centre import Pictogram, Procedure, Words
 from services.queue.hall import State
 from services.queue.wording import reason_in_words
 
@@ -224,6 +224,7 @@ class CounterShown(CounterStands):
 class ServiceShown(BaseModel):
     code: Code
     name: Words
+    pictogram: Pictogram
     series: Annotated[str, Field(pattern=r"^[A-Z]$")]
     counters: list[CounterNumber]
     open: Annotated[bool, Field(description="a number of it can be had now")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from fastapi import Query
 from services.chassis.access import Actor, NotYourCentre, NotYourRole, NotYourTicket, PassNotValid, may, ticket_of
 from services.chassis.clock import local_day
 from services.chassis.documents import Collection
-from services.chassis.ids import centre_of
+from services.chassis.ids import centre_of, token
 from services.chassis.sealing import Sealer
 from services.chassis.views import Views
 from services.chassis.web import Now, OnceKey, Router, of, own, problems
@@ -69,6 +70,7 @@ from services.volunteers.shapes import (
     RideShown,
     RidesPage,
     RideWanted,
+    Summons,
     WhatCameOfIt,
 )
 from services.volunteers.tickets import TicketHasEnded, UnknownTicket, check_of_today
@@ -301,6 +303,35 @@ async def ask_for_help(
     facts = await assistances.change(f"{ticket}-help", help_rules.ask, now=now, by=who.ref, once=key)
     asked = any(isinstance(fact, AssistanceRequested) for fact in facts)
     return AssistanceChanged(assistance_id=f"{ticket}-help", state=HelpStage.OPEN if asked else HelpStage.BLANK)
+
+
+@router.post("/centres/{centre}/summons", status_code=201)
+async def summon_helper(
+    centre: CentreRef,
+    summons: Summons,
+    assistances: Assistances,
+    our: OurViews,
+    sealer: OurSealer,
+    who: Annotated[Actor, may("kiosk")],
+    key: OnceKey,
+    now: Now,
+) -> AssistanceChanged:
+    """Somebody at this kiosk has no number yet and wants a helper to come. While one is on the way, pressing again asks
+    nobody else."""
+    day = local_day(now)
+    beginning = f"{centre}-{day:%Y%m%d}-{sealer.blind('kiosk', who.ref)[:10]}"
+    for assistance_id, row in await our.find(views.ASSISTANCES, after=beginning, centre=centre, day=str(day)):
+        if assistance_id.startswith(beginning) and row.stage in help_rules.WAITING and now - row.since < ON_THE_WAY:
+            return AssistanceChanged(assistance_id=assistance_id, state=row.stage, member=row.member)
+    own = sealer.blind("summons", f"{who.ref} {key.key}")[:12] if key else token(12)
+    assistance_id = f"{beginning}{own}-help"
+    rule = partial(help_rules.summon, language=summons.language)
+    await assistances.change(assistance_id, rule, now=now, by=who.ref, once=key)
+    return AssistanceChanged(assistance_id=assistance_id, state=HelpStage.OPEN)
+
+
+ON_THE_WAY = timedelta(minutes=10)
+"""So long a helper who was called to a kiosk may take; then a press calls anew."""
 
 
 @router.get("/assistances/{assistance_id}", responses=problems(UnknownAssistance))

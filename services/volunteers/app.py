@@ -34,6 +34,7 @@ from services.volunteers import (
     centres,
     handlers,
     members,
+    pages,
     rides,
     roster,
     tickets,
@@ -52,7 +53,7 @@ service = Service(
         roster.Roster: Kind(roster.Roster, roster.evolve),
         centres.Centre: Kind(centres.Centre, centres.evolve),
     },
-    serves=[api.router, api_members.router],
+    serves=[api.router, api_members.router, *pages.ROUTERS],
     handles={
         TicketIssued: (handlers.move_assistance_with_ticket, handlers.plan_ride),
         HelpWanted: handlers.move_assistance_with_ticket,

@@ -22,7 +22,7 @@ from services.contracts.events import (
     OfferAccepted,
     TicketIssued,
 )
-from services.contracts.words import AssistanceResult, CancelledBy, Fact, MemberRef
+from services.contracts.words import AT_KIOSK, AssistanceResult, CancelledBy, Fact, Language, MemberRef
 from services.volunteers.tickets import FRESH, Standing, Ticket, TicketEvent, TicketKnown, TicketMoved, heard
 
 
@@ -155,6 +155,16 @@ def ask(assistance: Assistance, *, now: datetime) -> Sequence[Fact]:
     if assistance.stage in WAITING or (assistance.stage is HelpStage.BLANK and assistance.asked):
         raise AlreadyAsked
     return _and_what_follows(assistance, [HelpAskedFor(asked=now)], now)
+
+
+def summon(assistance: Assistance, *, language: Language, now: datetime) -> Sequence[Fact]:
+    """Somebody at a kiosk has no number yet and does not know what to do: a helper comes there. No ticket will be heard
+    of, so it ends when the helper says what came of it, or with the coordinator."""
+    if assistance.stage is not HelpStage.BLANK:
+        return []
+    known = TicketKnown(code=AT_KIOSK, sequence=0, contact_ref=None, language=language)
+    live = TicketMoved(standing=Standing.LIVE, sequence=0, moved=now)
+    return _and_what_follows(assistance, [known, live, HelpAskedFor(asked=now)], now)
 
 
 # ------------------------------------------------------------------------------------------ who helps

@@ -277,6 +277,10 @@ class HelpNeeded(Request):
     ticket: TicketOrPass
 
 
+class Summons(Request):
+    language: Language = "vi"
+
+
 class WhatCameOfIt(Request):
     result: Result
 

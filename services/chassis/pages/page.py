@@ -84,6 +84,11 @@ class Page:
         """The ticket whose pass this browser holds."""
         return self._access.pass_in_cookie(self.request)
 
+    def link(self, path: str) -> str:
+        """The whole address of `path`, for another device."""
+        settings: Settings = self.request.app.state.system.settings
+        return (settings.public_url or str(self.request.base_url).rstrip("/")) + path
+
     @property
     def demo(self) -> bool:
         settings: Settings = self.request.app.state.system.settings

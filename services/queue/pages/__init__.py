@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from services.queue.pages import device, sign_in
+from services.queue.pages import device, kiosk, sign_in
 
-ROUTERS: Final = (sign_in.router, device.router)
+ROUTERS: Final = (sign_in.router, device.router, kiosk.router)

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import services
-from services.contracts.words import JobKind, VoidBecause
+from services.contracts.words import AT_KIOSK, JobKind, VoidBecause
 from services.notify.messages import Template
 from services.notify.texts import SHORT_NAME_AT_MOST, fitted, masked, render, segments
 
@@ -56,6 +56,13 @@ def test_an_offer_keeps_its_link_and_says_where_and_how_far() -> None:
     assert text.startswith("P. Cai Rang: ")
     assert LINK in text
     assert "Khu vuc 5" in text
+
+
+def test_somebody_at_a_kiosk_has_no_number_to_be_found_by() -> None:
+    text = render(
+        Template.OFFER, "vi", {**EVERYTHING, "name": "P. Cái Răng", "kind": JobKind.ASSISTANCE, "code": AT_KIOSK}
+    )
+    assert text == f"P. Cai Rang: Co nguoi o ki-ot can ban giup. Nhan trong 2 phut: {LINK}"
 
 
 def test_an_offer_to_nowhere_known_says_nothing_of_the_way() -> None:

@@ -1,0 +1,7 @@
+"""The screens of the volunteers' service, a module each; what they show and do is what the API shows and does."""
+
+from typing import Final
+
+from services.volunteers.pages import kiosk
+
+ROUTERS: Final = (kiosk.router,)

@@ -1,0 +1,123 @@
+"""What the kiosk asks of the volunteers, as a browser without a screen sees it."""
+
+from pathlib import Path
+
+from services.chassis.access import PASS_COOKIE
+from services.contracts.events import AssistanceRequested
+from services.contracts.words import AT_KIOSK, JobKind
+from tests.unit.volunteers.build import RIDE, TICKET, accepted, heard, issued
+from tests.unit.volunteers.running import Ward
+from tests.unit.volunteers.test_api import FLOOR, HELPS, RIDES, played
+from tests.visitor import Shown, Visitor
+
+HELP, WHERE_TO = "/volunteers/kiosk/help", "/volunteers/kiosk/ride"
+
+
+def at_kiosk(ward: Ward) -> Visitor:
+    return Visitor(ward.client).become(ward.kiosk)
+
+
+def with_number(ward: Ward) -> Visitor:
+    visitor = at_kiosk(ward)
+    visitor.client.cookies.set(PASS_COOKIE, ward.system.access.passes.sign(TICKET))
+    return visitor
+
+
+async def called(visitor: Visitor) -> Shown:
+    """The page that asks for the destination has the press for a volunteer too, as every page of the kiosk."""
+    await visitor.open(WHERE_TO)
+    return await visitor.press(HELP)
+
+
+# -------------------------------------------------------------------------------------------- a press for somebody
+
+
+def test_a_press_at_the_kiosk_asks_for_a_helper_before_there_is_a_number(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        shown = await called(with_number(ward))
+        assert "Đã gọi các bạn áo xanh" in shown.text and "đợi ngay ở đây" in shown.text
+        await ward.published_once(AssistanceRequested)
+        listed = await ward.until(f"{FLOOR}/assistances", ward.staff, lambda page: page["assistances"])
+        assert [one["code"] for one in listed["assistances"]] == [AT_KIOSK]
+
+    played(tmp_path, story)
+
+
+def test_whoever_presses_again_while_somebody_is_on_the_way_calls_nobody_else(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        visitor = with_number(ward)
+        first = (await called(visitor)).path
+        await ward.until(f"{FLOOR}/assistances", ward.staff, lambda page: page["assistances"])
+        assert (await called(visitor)).path == first
+        ward.later(minutes=11)
+        assert (await called(visitor)).path != first
+
+    played(tmp_path, story)
+
+
+def test_the_page_says_that_somebody_is_coming(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        visitor, member = with_number(ward), await ward.member()
+        path = (await called(visitor)).path
+        reference = path.rpartition("/")[2]
+        won = accepted(20, member, JobKind.ASSISTANCE, at=ward.now).model_copy(update={"job": reference})
+        await ward.hear(heard(won, 20, ward.now, source="/notify/dispatch/31186"))
+        await ward.until(f"{HELPS}/{reference}", ward.staff, lambda help: help["state"] == "taken")
+        assert "Một bạn áo xanh đang đến đây" in (await visitor.open(path)).text
+
+    played(tmp_path, story)
+
+
+def test_what_came_of_it_is_counted_as_one_person(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        member = await ward.member()
+        reference = (await called(with_number(ward))).path.rpartition("/")[2]
+        await ward.post(f"{HELPS}/{reference}/finish", ward.volunteer(member), {"result": "shown"})
+        report = await ward.until(f"{FLOOR}/report", ward.staff, lambda report: report["people_helped"])
+        assert report["people_helped"] == 1 and report["results"]["shown"] == 1
+
+    played(tmp_path, story)
+
+
+# ------------------------------------------------------------------------------------------------- the way home
+
+
+def test_the_destination_is_asked_for_after_the_number_and_only_of_who_has_one(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        assert (await at_kiosk(ward).open(WHERE_TO)).path == "/kiosk"
+        shown = await with_number(ward).open(WHERE_TO)
+        assert "Bác về đâu?" in shown.text and "Khu vực 5" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_a_hamlet_is_enough_and_its_name_is_the_destination(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1, ride_home=True))
+        visitor = with_number(ward)
+        await visitor.open(WHERE_TO)
+        assert (await visitor.press(WHERE_TO, hamlet="khu-vuc-5")).path == "/kiosk/number"
+        ride = await ward.get(f"{RIDES}/{RIDE}", ward.holder)
+        assert (ride["hamlet"], ride["destination"]) == ("khu-vuc-5", "Khu vực 5")
+
+    played(tmp_path, story)
+
+
+def test_a_street_that_hides_something_is_refused_and_stays_to_be_corrected(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        visitor = with_number(ward)
+        await visitor.open(WHERE_TO)
+        shown = await visitor.press(WHERE_TO, hamlet="", destination="12 <b>hẻm</b> 3\u202e")
+        assert shown.status == 422 and "không có ký tự ẩn" in shown.text
+        assert "<b>hẻm" not in shown.source
+
+    played(tmp_path, story)
+
+
+def test_a_number_of_another_centre_has_no_way_home_here(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        visitor = at_kiosk(ward)
+        visitor.client.cookies.set(PASS_COOKIE, ward.system.access.passes.sign("31510-20261124-a1b2c3d4e5f6"))
+        assert (await visitor.open(WHERE_TO)).path == "/kiosk"
+
+    played(tmp_path, story)
