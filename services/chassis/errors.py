@@ -7,6 +7,7 @@
     ├── Refused              409  marked, counted, done
     ├── Stale                409  marked, counted, done
     └── Unavailable          503  retried without limit; carries `retry_after`
+        └── Misconfigured         at start nothing is waited for: exit code 2
 
 Only `chassis.web` knows HTTP beyond the number here. Parameters never hold personal data: they reach logs.
 """
@@ -82,6 +83,10 @@ class Unavailable(Refusal):
     def __init__(self, *, retry_after: int = 1, **parameters: Any) -> None:
         super().__init__(retry_after=retry_after, **parameters)
         self.retry_after = retry_after
+
+
+class Misconfigured(Unavailable):
+    """A server answered, and what it said does not change by waiting: somebody must set it or us right."""
 
 
 class _Shown(dict[str, Any]):

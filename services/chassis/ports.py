@@ -95,7 +95,10 @@ class Store(Protocol):
 
     promises: StorePromises
 
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Raises `Misconfigured` where waiting does not help, another `Unavailable` while nobody answers."""
+        ...
+
     async def close(self) -> None: ...
 
     async def load(self, keys: Sequence[DocumentKey]) -> dict[DocumentKey, Stored]:
@@ -296,6 +299,11 @@ class Bus(Protocol):
 
     async def lag(self, group: str) -> dict[Partition, int]:
         """Records that the group has not committed past, in the topics that it reads here or ever committed."""
+        ...
+
+    async def check(self) -> list[str]:
+        """Where its topics differ from those that it was opened with, a line each. Raises `Unavailable` that says why
+        there is no way to it; a `Misconfigured` where none will be until somebody sees to it."""
         ...
 
     async def health(self) -> dict[str, Any]: ...

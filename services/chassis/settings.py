@@ -5,6 +5,7 @@ Nothing else reads the environment. A bad value is a `SettingsError` of one clea
 
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -36,7 +37,25 @@ class Settings(BaseSettings):
         "mongodb://localhost:27017/?replicaSet=rs0"
     )
     mongo_client: Annotated[Literal["motor", "pymongo"], Field(description="what drives MongoDB")] = "motor"
-    kafka_servers: Annotated[str, Field(min_length=3, description="host:port of Kafka's brokers")] = "localhost:9092"
+    mongo_user: Annotated[str, Field(max_length=200, description="who it is to MongoDB; SECRETS/mongo.password")] = ""
+    mongo_ca: Annotated[Path | None, Field(description="PEM file: whom MongoDB's certificate must be of; TLS")] = None
+    kafka_servers: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]+:\d{1,5}(,[A-Za-z0-9._-]+:\d{1,5})*$",
+            description="host:port of Kafka's brokers, comma between",
+        ),
+    ] = "localhost:9092"
+    kafka_security: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Field(description="Kafka's `security.protocol`")
+    ] = "PLAINTEXT"
+    kafka_mechanism: Annotated[
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], Field(description="Kafka's `sasl.mechanism`")
+    ] = "SCRAM-SHA-512"
+    kafka_user: Annotated[str, Field(max_length=200, description="who it is to Kafka; SECRETS/kafka.password")] = ""
+    kafka_ca: Annotated[
+        Path | None, Field(description="PEM file: whom Kafka's certificate must be of; else the system's")
+    ] = None
     kafka_replication: Annotated[int, Field(ge=1, le=9, description="copies of each topic")] = 1
     namespace: Annotated[
         str, Field(pattern=r"^([a-z0-9]+-)?$", description="before topics, groups and databases, on shared servers")
@@ -85,6 +104,33 @@ class Settings(BaseSettings):
     def secrets_directory(self) -> Path:
         return self.secrets or self.data / "secrets"
 
+    def password(self, server: Literal["mongo", "kafka"]) -> str:
+        """Of our user there, from its file; empty where there is none. Raises `SettingsError`."""
+        user = self.mongo_user if server == "mongo" else self.kafka_user
+        if not user:
+            if server == "kafka" and self.kafka_security.startswith("SASL"):
+                raise SettingsError(f"{PREFIX}KAFKA_USER: {self.kafka_security} wants a user")
+            return ""
+        file = self.secrets_directory / f"{server}.password"
+        try:
+            return file.read_text().strip("\r\n")
+        except (OSError, ValueError) as error:
+            why = (error.strerror or "") if isinstance(error, OSError) else "no text"
+            raise SettingsError(
+                f"{PREFIX}SECRETS: {file}: the password of {user} is read here: {why.lower()}"
+            ) from None
+
+    def certificates(self, server: Literal["mongo", "kafka"]) -> Path | None:
+        """Whose certificates are believed. Raises `SettingsError` when that is no file of certificates."""
+        file = self.mongo_ca if server == "mongo" else self.kafka_ca
+        if file:
+            try:
+                ssl.create_default_context(cafile=file)
+            except OSError as error:  # ssl.SSLError is one
+                why = "holds no certificate" if isinstance(error, ssl.SSLError) else (error.strerror or "").lower()
+                raise SettingsError(f"{PREFIX}{server.upper()}_CA: {file}: {why}") from None
+        return file
+
     @property
     def operator_token(self) -> Path:
         """The command line's way in: made by `caunoi secrets`, or by a system with a data directory of its own."""
@@ -98,7 +144,7 @@ class Settings(BaseSettings):
 
     def masked(self) -> dict[str, str]:
         """What `caunoi config` prints: each variable and its value, keys as the directory that holds them."""
-        shown = {field: _PASSWORD.sub("//******@", str(value)) for field, value in self if value is not None}
+        shown = {field: _PASSWORD.sub("//******@", "" if value is None else str(value)) for field, value in self}
         return {PREFIX + field.upper(): value for field, value in shown.items()} | {
             f"{PREFIX}SECRETS": f"{self.secrets_directory} (******)"
         }

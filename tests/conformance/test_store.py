@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.chassis.backends.mongo import MongoClient, MongoStore
+from services.chassis.backends.mongo import MongoStore
+from services.chassis.backends.mongo_way import MongoClient, MongoWay
 from services.chassis.backends.sqlite_store import SqliteStore
 from services.chassis.ids import token
 from services.chassis.ports import Entry, Store, Write, Written
@@ -53,7 +54,7 @@ def mongo(client: MongoClient) -> Callable[[Path], Opener]:
 
         @asynccontextmanager
         async def opened() -> Any:
-            store = MongoStore(servers.mongo().url, database, projector(), client=client)
+            store = MongoStore(MongoWay(servers.mongo().url, client), database, projector())
             await store.open()
             try:
                 yield store

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -67,6 +68,9 @@ def fetch() -> Path:
 class Kafka(Server):
     """One broker."""
 
+    FORMAT: Sequence[str] = ()
+    """What more it is told when its storage is made."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.port = free_port()
@@ -83,7 +87,7 @@ class Kafka(Server):
         if not config.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             config.write_text(self._settings())
-            format = [*java, "kafka.tools.StorageTool", "format", "-t", _cluster(), "-c", str(config)]
+            format = [*java, "kafka.tools.StorageTool", "format", "-t", _cluster(), "-c", str(config), *self.FORMAT]
             subprocess.run(format, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
         with (self._folder / "kafka.log").open("ab") as log:
             self._process = subprocess.Popen([*java, "kafka.Kafka", str(config)], stdout=log, stderr=log)

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ def binary() -> Path | None:
 class Mongod(Server):
     """One member."""
 
+    REPLICA_SET: Sequence[str] = ("--replSet", "rs0")
+    MORE: Sequence[str] = ()
+    """What more it is told."""
+
     def __init__(self, program: Path, folder: Path, port: int) -> None:
         self._program, self._folder, self.port = program, folder, port
 
@@ -39,10 +44,11 @@ class Mongod(Server):
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
-            str(self._program), "--replSet", "rs0", "--dbpath", str(self._folder), "--port", str(self.port),
+            str(self._program), *self.REPLICA_SET, "--dbpath", str(self._folder), "--port", str(self.port),
             "--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--quiet",
             "--setParameter", "shutdownTimeoutMillisForSignaledShutdown=1000",
             "--logpath", str(self._folder / "mongod.log"), "--logappend",
+            *self.MORE,
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self._wait_for_primary()

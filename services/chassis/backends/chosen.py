@@ -39,14 +39,31 @@ def _embedded(settings: Settings) -> Backend:
 
 def _distributed(settings: Settings) -> Backend:
     from services.chassis.backends.kafka import KafkaBus
+    from services.chassis.backends.kafka_way import KafkaWay
     from services.chassis.backends.mongo import MongoStore
+    from services.chassis.backends.mongo_way import MongoWay
+
+    mongo = MongoWay(
+        settings.mongo_url,
+        settings.mongo_client,
+        settings.mongo_user,
+        settings.password("mongo"),
+        settings.certificates("mongo"),
+    )
+    kafka = KafkaWay(
+        settings.kafka_servers,
+        settings.kafka_security,
+        settings.kafka_mechanism,
+        settings.kafka_user,
+        settings.password("kafka"),
+        settings.certificates("kafka"),
+    )
 
     def store(service: str, projector: Projector) -> Store:
         keep = timedelta(days=settings.retention_days)
-        database = f"{settings.namespace}caunoi-{service}"
-        return MongoStore(settings.mongo_url, database, projector, client=settings.mongo_client, keep=keep)
+        return MongoStore(mongo, f"{settings.namespace}caunoi-{service}", projector, keep=keep)
 
     def bus() -> KafkaBus:
-        return KafkaBus(settings.kafka_servers, namespace=settings.namespace, replication=settings.kafka_replication)
+        return KafkaBus(kafka, namespace=settings.namespace, replication=settings.kafka_replication)
 
     return Backend(store, bus, topics=bus())

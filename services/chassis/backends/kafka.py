@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from services.chassis.backends.kafka_way import ASK_SECONDS, KafkaAway, KafkaWay
 from services.chassis.errors import Unavailable
 from services.chassis.ports import BusPromises, Partition, Positions, Raw, Record, Subscription, TopicSpec, Worker
 
@@ -31,7 +32,6 @@ IDLE_MS = 10
 """FastStream sleeps this long again after an empty poll: more is added latency, blind."""
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 5.0
-ASK_SECONDS = 5.0
 RETRY_MOST = 10.0
 SESSION_MS = 10_000
 POLL_AT_LEAST_MS = 3_600_000
@@ -39,11 +39,6 @@ POLL_AT_LEAST_MS = 3_600_000
 _LOST = (KafkaError, OSError, TimeoutError, asyncio.TimeoutError)
 
 log = structlog.get_logger()
-
-
-class KafkaAway(Unavailable):
-    en = "Kafka does not answer; try again in {retry_after} s."
-    vi = "Kafka không trả lời, vui lòng thử lại sau {retry_after} giây."
 
 
 class NoSuchTopic(Unavailable):
@@ -57,15 +52,16 @@ class TopicNotMade(Unavailable):
 
 
 class KafkaBus:
-    """`Bus` on a cluster; see `services.chassis.ports`. `servers`: host:port, comma separated.
+    """`Bus` on a cluster; see `services.chassis.ports`. `way`: where it is; host:port is enough where nobody asks who
+    we are.
 
     `namespace` stands before every topic and group, so that several systems may share a cluster.
     """
 
     promises = BusPromises(survives_kill=True, partitions=True, many_processes=True)
 
-    def __init__(self, servers: str, *, namespace: str = "", replication: int = 1) -> None:
-        self._servers = servers
+    def __init__(self, way: KafkaWay | str, *, namespace: str = "", replication: int = 1) -> None:
+        self._way = way if isinstance(way, KafkaWay) else KafkaWay(way)
         self._names = _Names(namespace)
         self._replication = replication
         self._topics: dict[str, TopicSpec] = {}
@@ -174,7 +170,7 @@ class KafkaBus:
     async def _started_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._servers,
+                **self._way.options,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=0,
@@ -199,7 +195,7 @@ class KafkaBus:
     async def subscribe(self, group: str, topics: Sequence[str], worker: Worker) -> Subscription:
         self._check(topics)
         self._read_by[group] = topics
-        return _GroupReader(self._servers, self._names, group, topics, worker).start()
+        return _GroupReader(self._way, self._names, group, topics, worker).start()
 
     # --------------------------------------------------------------------------------------- reading: tails
 
@@ -329,6 +325,10 @@ class KafkaBus:
             at = {one: stored[one].offset if one in stored else firsts[one] for one in partitions}
             return {(self._names.topic(one.topic), one.partition): ends[one] - at[one] for one in partitions}
 
+    async def check(self) -> list[str]:
+        await self._way.probe()
+        return await self.drift(list(self._topics.values()))
+
     async def health(self) -> dict[str, Any]:
         async with _answering(), self._admin() as admin:
             cluster = await asyncio.wait_for(admin.describe_cluster(), ASK_SECONDS)
@@ -337,7 +337,7 @@ class KafkaBus:
     @asynccontextmanager
     async def _consumer(self, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **self._way.options,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -353,7 +353,7 @@ class KafkaBus:
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=5_000)
+        admin = AIOKafkaAdminClient(**self._way.options, request_timeout_ms=5_000)
         try:
             await asyncio.wait_for(admin.start(), ASK_SECONDS)
             yield admin
@@ -396,8 +396,8 @@ class _Names:
 class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of one group: FastStream's batch subscriber, renewed whenever it ends without being told to."""
 
-    def __init__(self, servers: str, names: "_Names", group: str, topics: Sequence[str], worker: Worker) -> None:
-        self._servers = servers
+    def __init__(self, way: KafkaWay, names: "_Names", group: str, topics: Sequence[str], worker: Worker) -> None:
+        self._way = way
         self._names = names
         self._group = names.group(group)
         self._topics = [names.wire(topic) for topic in topics]
@@ -443,9 +443,14 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _begin(self) -> Any:
         self._broker = KafkaBroker(
-            self._servers, consumer_only=True, allow_auto_create_topics=False, logger=None, apply_types=False,
+            self._way.servers,
+            security=self._way.login,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            logger=None,
+            apply_types=False,
             graceful_timeout=5.0,
-        )  # fmt: skip
+        )
         subscriber = self._broker.subscriber(
             *self._topics,
             batch=True,

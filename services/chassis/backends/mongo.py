@@ -10,20 +10,20 @@ the journal was folded and published; both go only over a run without gaps, so t
 
 import asyncio
 import contextlib
-import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from pymongo import InsertOne, ReadPreference, ReplaceOne, UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, NotPrimaryError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from services.chassis.backends.mongo_way import MongoAway, MongoNotUsable, MongoWay, closed, no_way
 from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
@@ -39,18 +39,7 @@ CRASH_AFTER = timedelta(seconds=5)
 """Facts that ride in a document for longer were left by a process that died."""
 DUPLICATE, NO_SPACE = 11000, 14031
 
-MongoClient = Literal["motor", "pymongo"]
 log = structlog.get_logger()
-
-
-class MongoNotUsable(Unavailable):
-    en = "MongoDB cannot be used: {why}."
-    vi = "Không dùng được MongoDB: {why}."
-
-
-class MongoAway(Unavailable):
-    en = "MongoDB does not answer; try again in {retry_after} s."
-    vi = "MongoDB không trả lời, vui lòng thử lại sau {retry_after} giây."
 
 
 class MongoStore:
@@ -60,18 +49,16 @@ class MongoStore:
 
     def __init__(
         self,
-        url: str,
+        way: MongoWay,
         database: str,
         projector: Projector,
         *,
-        client: MongoClient = "motor",
         keep: timedelta = timedelta(days=400),
         clock: Clock = system_clock,
     ) -> None:
-        self._url = url
+        self._way = way
         self._database = database
         self._projector = projector
-        self._by = client
         self._keep = keep
         self._clock = clock
         self._riding: dict[DocumentKey, list[Entry]] = {}
@@ -82,7 +69,7 @@ class MongoStore:
         self._copying = asyncio.Lock()
 
     async def open(self) -> None:
-        self._client = _client(self._by, self._url)
+        self._client = self._way.client()
         self._db = self._client.get_database(
             self._database,
             read_preference=ReadPreference.PRIMARY,
@@ -92,9 +79,12 @@ class MongoStore:
         try:
             await self._check()
             await self._make_indexes()
+        except (ConnectionFailure, NotPrimaryError):  # of all servers together it says little
+            await self.close()
+            raise await self._way.why_not() from None
         except PyMongoError as error:
             await self.close()
-            raise MongoNotUsable(why=_one_line(error)) from error
+            raise no_way(error) from error
         except Unavailable:
             await self.close()
             raise
@@ -102,9 +92,7 @@ class MongoStore:
         self._positions, self._keys = self._db["positions"], self._db["keys"]
 
     async def close(self) -> None:
-        closing = self._client.close()
-        if inspect.isawaitable(closing):
-            await closing
+        await closed(self._client)
 
     async def _check(self) -> None:
         hello = await self._client.admin.command("hello")
@@ -113,8 +101,12 @@ class MongoStore:
         found = await self._db["schema"].find_one_and_update(
             {"_id": "schema"}, {"$setOnInsert": {"version": SCHEMA}}, upsert=True, return_document=True
         )
-        if found["version"] > SCHEMA:
-            raise MongoNotUsable(why=f"its data are of schema {found['version']}, this program knows {SCHEMA}")
+        if found["version"] != SCHEMA:
+            newer = "newer" if found["version"] > SCHEMA else "older"
+            raise MongoNotUsable(
+                why=f"the data in {self._database} are of schema {found['version']}, this program knows {SCHEMA}; "
+                f"take the {newer} version that wrote them"
+            )
 
     async def _make_indexes(self) -> None:
         docs, journal, positions = self._db["documents"], self._db["journal"], self._db["positions"]
@@ -502,30 +494,15 @@ class MongoStore:
             hello = await self._client.admin.command("hello")
         if not hello.get("isWritablePrimary"):
             raise MongoAway(retry_after=1)
-        return {"replica_set": hello["setName"], "write_concern": "majority, journalled", "client": self._by}
+        return {
+            "replica_set": hello["setName"],
+            "write_concern": "majority, journalled",
+            "client": self._way.by,
+            "clock_ahead_seconds": round((self._clock() - _moment(hello["localTime"])).total_seconds()),
+        }
 
 
 _FATE = {DUPLICATE: Written.CONFLICT, NO_SPACE: Written.FULL}
-
-
-def _client(by: MongoClient, url: str) -> Any:
-    """Short time limits: a caller is told within two seconds that nobody answers."""
-    options: dict[str, Any] = {
-        "serverSelectionTimeoutMS": 800,
-        "connectTimeoutMS": 800,
-        "socketTimeoutMS": 5_000,
-        "tz_aware": True,
-        "retryWrites": False,
-        "retryReads": True,
-        "maxPoolSize": 50,
-    }
-    if by == "motor":
-        from motor.motor_asyncio import AsyncIOMotorClient
-
-        return AsyncIOMotorClient(url, **options)
-    from pymongo import AsyncMongoClient
-
-    return AsyncMongoClient(url, **options)
 
 
 @asynccontextmanager
@@ -548,10 +525,6 @@ def _size(body: Mapping[str, Any]) -> Written:
 
 def _name(key: DocumentKey) -> str:
     return f"{key[0]}/{key[1]}"
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
 
 
 def _raw(entry: Entry) -> dict[str, Any]:

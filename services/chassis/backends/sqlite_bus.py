@@ -161,6 +161,9 @@ class SqliteBus:
         positions = dict.fromkeys(self._groups.get(group, ()), 0) | self._stored(group)
         return {(topic, 0): self._ends.get(topic, 0) - position for topic, position in positions.items()}
 
+    async def check(self) -> list[str]:
+        return []  # its topics are made when it is opened
+
     async def health(self) -> dict[str, Any]:
         return {**await self._db.health(), "topics": len(self._topics)}
 

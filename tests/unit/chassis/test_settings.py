@@ -35,6 +35,9 @@ def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.Monke
         ("CAUNOI_LANGUAGE", "fr"),
         ("CAUNOI_RETENTION_DAYS", "3"),
         ("CAUNOI_PUBLIC_URL", "javascript:alert(1)"),
+        ("CAUNOI_KAFKA_SERVERS", "kafka"),
+        ("CAUNOI_KAFKA_SECURITY", "rot13"),
+        ("CAUNOI_QUEUE_URL", "queue:8000"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -65,3 +68,26 @@ def test_what_is_shown_names_every_setting_and_no_key() -> None:
 def test_links_lead_to_the_public_address_if_there_is_one() -> None:
     assert Settings.load(port=8123).base_url == "http://localhost:8123"
     assert Settings.load(public_url="https://caunoi.example").base_url == "https://caunoi.example"
+
+
+def test_a_password_is_read_from_its_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "kafka.password").write_text("sen dừa tràm\n")
+    settings = Settings.load(secrets=tmp_path, kafka_user="caunoi", kafka_security="SASL_SSL")
+    assert settings.password("kafka") == "sen dừa tràm"
+    assert settings.password("mongo") == ""
+    assert "sen" not in " ".join(settings.masked().values()) + repr(settings)
+
+
+def test_a_login_that_lacks_something_is_one_line_that_says_what(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="CAUNOI_KAFKA_USER: SASL_SSL wants a user"):
+        Settings.load(kafka_security="SASL_SSL").password("kafka")
+    with pytest.raises(SettingsError, match=r"mongo\.password: the password of caunoi is read here: no such file"):
+        Settings.load(secrets=tmp_path, mongo_user="caunoi").password("mongo")
+
+
+def test_certificates_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("none")
+    with pytest.raises(SettingsError, match=r"CAUNOI_KAFKA_CA: .*ca\.pem: holds no certificate"):
+        Settings.load(kafka_ca=tmp_path / "ca.pem").certificates("kafka")
+    with pytest.raises(SettingsError, match=r"CAUNOI_MONGO_CA: .*gone\.pem: no such file"):
+        Settings.load(mongo_ca=tmp_path / "gone.pem").certificates("mongo")
