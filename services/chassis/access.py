@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Depends, Path, Request, Response
 from pydantic import Field
@@ -197,6 +196,8 @@ class Tokens:
         lifetime: timedelta | None = None,
     ) -> Issued:
         """`ref` is an account, or a member (then `member` too); `version` the account's version."""
+        import jwt  # with its X.509 it takes a twentieth of the start, and the first answers need none of it
+
         now = self._clock().replace(microsecond=0)
         expires = now + (lifetime or self._lifetime)
         claims: dict[str, Any] = {
@@ -230,6 +231,8 @@ class Tokens:
         return verified if self._clock().timestamp() < verified.expires else None
 
     def _read(self, token: str) -> Verified | None:
+        import jwt
+
         if len(token) > self.LONGEST:
             return None
         try:

@@ -271,7 +271,7 @@ class Round:
                 sequence=held.sequence,
                 type=type(fact).__name__,
                 time=now,
-                body=fact.model_dump_json().encode(),
+                body=fact.__pydantic_serializer__.to_json(fact),
                 topic=event.topic() if event else None,
                 key=event.key if event else "",
                 subject=event.about if event else "",

@@ -131,6 +131,7 @@ class Documents:
         self._clock = clock
         self._woken = woken
         self._mailbox = mailbox
+        self._collections: dict[type, Collection[Any]] = {state: Collection(self, state) for state in kinds}
         self._names = {state: name_of(state) for state in kinds}
         self._by_name = {self._names[state]: (kind, TypeAdapter[Any](state)) for state, kind in kinds.items()}
         self._held: dict[DocumentKey, Held] = {}
@@ -151,9 +152,7 @@ class Documents:
     # ------------------------------------------------------------------------------------- what callers use
 
     def __getitem__(self, state: type[S]) -> Collection[S]:
-        if state not in self._kinds:
-            raise KeyError(f"{self._service} keeps no {state.__name__}")
-        return Collection(self, state)
+        return self._collections[state]
 
     def kind_of(self, state: type[S]) -> Kind[S]:
         return self._kinds[state]
@@ -185,7 +184,7 @@ class Documents:
         """The fact that an entry of the journal is; an event comes with its origin."""
         fact = self._facts[entry.type].model_validate_json(entry.body)
         if isinstance(fact, Event):
-            return fact.from_origin(Origin(entry.id, entry.source, entry.sequence, entry.time, entry.traceparent))
+            fact.comes_from(Origin(entry.id, entry.source, entry.sequence, entry.time, entry.traceparent))
         return fact
 
     @property

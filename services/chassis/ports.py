@@ -17,8 +17,7 @@ DocumentKey = tuple[str, str]
 """(kind, id), as in ("hall", "31186-20261124")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One fact of one document, as the journal keeps it. `id` is the event id; `topic` is None unless it is owed."""
 
     id: str

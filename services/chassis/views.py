@@ -53,6 +53,15 @@ class Folded:
     index: Mapping[str, str | int | None]
 
 
+@dataclass(slots=True)
+class _Open:
+    """A view document that is being folded."""
+
+    source: str
+    mark: int
+    content: Any
+
+
 class Projector:
     """Folds entries of the journal into view documents; a backend decides when, and keeps what comes out."""
 
@@ -74,7 +83,7 @@ class Projector:
     ) -> list[Folded]:
         """`current(view, key)` gives (mark, body) of what is kept now. Entries of a source come in order; `facts` are
         theirs, if they are at hand."""
-        open_documents: dict[tuple[str, str], tuple[str, int, Any]] = {}
+        opened: dict[str, dict[str, _Open]] = {view.name: {} for view in self.views}
         for place, entry in enumerate(entries):
             _, _, kind, document = entry.source.split("/", 3)
             views = self._by_kind.get(kind, ())
@@ -83,29 +92,28 @@ class Projector:
             fact = facts[place] if facts else self._read(entry)
             stamp = Stamp(document, entry.sequence, entry.time)
             for view in views:
+                at_hand = opened[view.name]
                 for key in view.keys(fact, stamp):
-                    held = open_documents.get((view.name, key))
+                    held = at_hand.get(key)
                     if held is None:
                         kept = current(view.name, key)
                         content = self._adapters[view.name].validate_json(kept[1]) if kept else None
-                        held = (entry.source, kept[0] if kept else 0, content)
-                    source, mark, content = held
-                    if entry.sequence > mark:
-                        content = view.fold(content, fact, stamp)
-                        mark = entry.sequence
-                    open_documents[view.name, key] = (source, mark, content)
-        shapes = {view.name: view for view in self.views}
+                        held = at_hand[key] = _Open(entry.source, kept[0] if kept else 0, content)
+                    if entry.sequence > held.mark:
+                        held.content = view.fold(held.content, fact, stamp)
+                        held.mark = entry.sequence
         return [
             Folded(
-                name,
+                view.name,
                 key,
-                source,
-                mark,
-                self._adapters[name].dump_json(content),
-                {field: getattr(content, field) for field in shapes[name].indexes},
+                held.source,
+                held.mark,
+                self._adapters[view.name].dump_json(held.content),
+                {field: getattr(held.content, field) for field in view.indexes},
             )
-            for (name, key), (source, mark, content) in open_documents.items()
-            if content is not None
+            for view in self.views
+            for key, held in opened[view.name].items()
+            if held.content is not None
         ]
 
     def follows(self, source: str) -> bool:

@@ -144,7 +144,7 @@ class Origin(NamedTuple):
 class Fact(BaseModel):
     """What happened to a document. A plain `Fact` stays in its service's journal; an `Event` is owed to the world."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Event(Fact):

@@ -4,8 +4,6 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-import phonenumbers
-
 from services.chassis.documents import Collection
 from services.chassis.errors import Invalid
 from services.chassis.sealing import Sealer
@@ -31,6 +29,8 @@ class PhoneNotMobile(Invalid):
 
 def e164(typed: str) -> str:
     """The number as +84..., however it was typed."""
+    import phonenumbers  # the numbers of the whole world: nothing that a start should wait for
+
     try:
         number = phonenumbers.parse(typed, COUNTRY)
     except phonenumbers.NumberParseException:

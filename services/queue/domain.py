@@ -129,7 +129,7 @@ def day_before(id: str, now: datetime) -> str | None:
 
 def hall_of(centre: str, now: datetime) -> str:
     """The id of the centre's hall on the local day of `now`."""
-    return f"{centre}-{local_day(now):%Y%m%d}"
+    return f"{centre}-{local_day(now).isoformat().replace('-', '')}"
 
 
 def end_day(hall: Hall, *, now: datetime) -> Sequence[Fact]:

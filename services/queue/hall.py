@@ -6,6 +6,7 @@ The document is small: a ticket that has ended leaves it, its facts are in the j
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,6 +60,16 @@ class DayPlan(BaseModel):
     in_a_row: int
     """At most so many priority calls one after another while an ordinary person waits."""
     ageing_minutes: int
+
+    @cached_property
+    def rivals(self) -> dict[str, frozenset[str]]:
+        """For each service those that are called at the same counters, itself too."""
+        return {
+            code: frozenset(
+                other for other, planned in self.services.items() if not set(mine.counters).isdisjoint(planned.counters)
+            )
+            for code, mine in self.services.items()
+        }
 
     def counters(self) -> set[int]:
         return {counter for service in self.services.values() for counter in service.counters}

@@ -79,7 +79,7 @@ def _front(waiting: Sequence[Ticket], priority: bool) -> Ticket | None:
 
 def ahead_of(hall: Hall, plan: DayPlan, me: Ticket, now: datetime) -> int:
     """How many of those who wait at the same counters would be called before `me` (in line, or about to be)."""
-    related = rivals(plan, me.service)
+    related = plan.rivals[me.service]
     capped = now - timedelta(minutes=plan.ageing_minutes)
     earlier = mine = others = overdue = 0
     passed = False
@@ -104,7 +104,7 @@ def ahead_of(hall: Hall, plan: DayPlan, me: Ticket, now: datetime) -> int:
 def wait_range(hall: Hall, plan: DayPlan, service: str, ahead: int) -> tuple[int, int] | None:
     """How many minutes it may take, from and to; None while no counter is open for it or too little is known."""
     counters = [number for number in hall.open_counters if number in plan.services[service].counters]
-    times = sorted(seconds for code in rivals(plan, service) for seconds in hall.recent.get(code, ()))
+    times = sorted(seconds for code in plan.rivals[service] for seconds in hall.recent.get(code, ()))
     if not counters or len(times) < ENOUGH:
         return None
     busy = {ticket.counter for ticket in hall.tickets if ticket.course and ticket.course.state in AT_THE_COUNTER}
@@ -112,12 +112,6 @@ def wait_range(hall: Hall, plan: DayPlan, service: str, ahead: int) -> tuple[int
     quick, slow = times[len(times) // 4], times[(3 * len(times)) // 4]
     low = max(0, turns - 1) * quick // len(counters) // 60
     return low, max(low + 1, math.ceil(turns * slow / len(counters) / 60))
-
-
-def rivals(plan: DayPlan, service: str) -> set[str]:
-    """The services that are called at the same counters as `service`, itself too."""
-    counters = plan.services[service].counters
-    return {code for code, other in plan.services.items() if not set(counters).isdisjoint(other.counters)}
 
 
 def waiting_for(hall: Hall, service: str) -> int:

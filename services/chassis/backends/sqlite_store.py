@@ -6,8 +6,10 @@ file of their own, so that a backup of the documents cannot bring back what was 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -192,8 +194,9 @@ class SqliteStore:
     # ----------------------------------------------------------------------------------------------- views
 
     def _fold(self, at: Connection, entries: Sequence[Entry], facts: Sequence[Fact]) -> None:
-        for one in self._projector.fold(entries, lambda view, key: self._views[view].current(at, key), facts):
-            self._views[one.view].put(at, one)
+        folded = self._projector.fold(entries, lambda view, key: self._views[view].current(at, key), facts)
+        for name, those in groupby(folded, key=attrgetter("view")):
+            self._views[name].put(at, those)
 
     async def view(self, name: str, key: str) -> bytes | None:
         rows = self._db.read(f"SELECT body FROM {self._views[name].table} WHERE key=?", (key,))  # noqa: S608
@@ -264,8 +267,9 @@ class _ViewTable:
         row: tuple[int, bytes] | None = at.execute(self._current, (key,)).fetchone()
         return row
 
-    def put(self, at: Connection, one: Folded) -> None:
-        at.execute(self._put, (one.key, one.source, one.mark, one.body, *(one.index[field] for field in self.fields)))
+    def put(self, at: Connection, folded: Iterable[Folded]) -> None:
+        rows = ((one.key, one.source, one.mark, one.body, *map(one.index.get, self.fields)) for one in folded)
+        at.executemany(self._put, rows)
 
     def query(self, where: Mapping[str, str | int], after: str | None, limit: int) -> tuple[str, tuple[str | int, ...]]:
         unknown = where.keys() - set(self.fields)
