@@ -1,0 +1,167 @@
+"""A real Chromium before a real `caunoi up`: who opens a page as whom, and what must be so on every page.
+
+def test_something(hall: Hall) -> None:
+    page = hall.open("/kiosk", "kiosk", KIOSK)
+    page.click("text=Đất đai")
+    must_be_sound(page)
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from services.chassis.access import COOKIE, Access
+from services.chassis.clock import system_clock
+from services.chassis.problems import LANGUAGE_COOKIE
+from services.chassis.settings import Settings
+from tests.journeys.system import ROOT, RunningSystem, running
+
+CENTRE: Final = "31186"
+CHROMIUM: Final = "/usr/bin/chromium"
+FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+WARD: Final = ROOT / "services/caunoi/demo/cai-rang.yaml"
+
+Size = tuple[int, int]
+SMALL, PHONE, TABLET, LAPTOP, KIOSK, TV = (320, 640), (390, 844), (768, 1024), (1280, 800), (1080, 1920), (1920, 1080)
+SIZES: Final[tuple[Size, ...]] = (SMALL, TABLET, LAPTOP, KIOSK, TV)
+"""What every page is looked at in."""
+TARGET: Final = 44
+"""CSS pixels that a finger needs."""
+
+
+@dataclass
+class Hall:
+    """The demo ward without its story, and browsers before it."""
+
+    system: RunningSystem
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    """What browsers complained of in their consoles."""
+
+    def token(self, role: str, *, member: str | None = None) -> str:
+        """Of somebody of the demo centre."""
+        access = Access(Settings(data=self.system.data), system_clock)
+        ref = member or f"a-{role}0001"
+        centres = [] if role in ("city", "operator") else [CENTRE]
+        return access.tokens.issue(ref, [role], centres, member=member, lifetime=timedelta(days=2)).token
+
+    def ask(self, method: str, path: str, role: str, body: Any = None) -> Any:
+        """What the API answers somebody of that role."""
+        headers = {"Authorization": f"Bearer {self.token(role)}"}
+        answer = self.system.http.request(method, path, json=body, headers=headers)
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else None
+
+    def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+        """What is waited for comes over the bus."""
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def newcomer(
+        self, size: Size = PHONE, *, role: str | None = None, language: str = "vi", **more: Any
+    ) -> BrowserContext:
+        """A browser of its own: `role` is who is signed in, on a device with a finger where it is one."""
+        width, height = size
+        touch = size in (SMALL, PHONE, KIOSK)
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            locale="vi-VN",
+            has_touch=touch,
+            base_url=self.system.address,
+            **more,
+        )
+        cookies = {LANGUAGE_COOKIE: language} | ({COOKIE: self.token(role)} if role else {})
+        context.add_cookies(
+            [{"name": name, "value": value, "url": self.system.address} for name, value in cookies.items()]
+        )
+        self.contexts.append(context)
+        return context
+
+    def open(
+        self, path: str, role: str | None = None, size: Size = PHONE, *, language: str = "vi", **more: Any
+    ) -> Page:
+        page = self.newcomer(size, role=role, language=language, **more).new_page()
+        page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.goto(path)
+        return page
+
+    def leave(self) -> None:
+        """Every browser is closed; nobody complained."""
+        while self.contexts:
+            self.contexts.pop().close()
+        wrong, self.wrong = self.wrong, []
+        assert wrong == []
+
+
+@contextmanager
+def a_hall(folder: Path) -> Iterator[Hall]:
+    with running(folder / "data") as system, sync_playwright() as playwright:
+        seeded = system.cli("seed", str(WARD))
+        assert seeded.returncode == 0, seeded.stderr
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            yield Hall(system, browser)
+        finally:
+            browser.close()
+
+
+# ------------------------------------------------------------------------------------- what must be so on every page
+
+
+def must_be_sound(page: Page, *, axe_at: Sequence[Size] = ()) -> None:
+    """axe finds nothing here (`axe_at`: nor in these sizes); in no size, nor with text of 200 %, is anything wider than
+    the page; and a finger hits what it can press."""
+    assert complaints(page) == []
+    shown = page.viewport_size
+    for size in SIZES:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        assert (size, overflow(page), too_small(page)) == (size, [], [])
+        if size in axe_at:
+            assert (size, complaints(page)) == (size, [])
+    page.set_viewport_size({"width": LAPTOP[0], "height": LAPTOP[1]})
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert overflow(page) == []
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    if shown:
+        page.set_viewport_size(shown)
+
+
+def complaints(page: Page) -> list[str]:
+    """What axe finds by WCAG 2.2 AA and good practice: rule and elements."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found]
+
+
+def overflow(page: Page) -> list[str]:
+    """Elements that make the page scroll sideways."""
+    found: list[str] = page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+        [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+          .map((one) => one.outerHTML.slice(0, 120))"""
+    )
+    return found
+
+
+def too_small(page: Page) -> list[str]:
+    """What can be pressed and is lower or narrower than a finger; a link in a line of text may be."""
+    found: list[str] = page.evaluate(
+        f"""() => [...document.querySelectorAll("a[href], button, summary, input:not([type=hidden]), select, textarea")]
+          .map((one) => one.closest("label") ?? one)
+          .filter((one) => one.checkVisibility({{ visibilityProperty: true }}) && !one.classList.contains("skip"))
+          .filter((one) => !(one.matches("a:not(.button)") && one.closest("p, li, dd, td")))
+          .map((one) => [one, one.getBoundingClientRect()])
+          .filter(([one, box]) => box.width && (box.width < {TARGET} || box.height < {TARGET}))
+          .map(([one, box]) => `${{box.width}} x ${{box.height}}: ${{one.outerHTML.slice(0, 120)}}`)"""
+    )
+    return found
