@@ -112,6 +112,9 @@ def _done(work: Coroutine[Any, Any, T]) -> T:
 
 @app.command()
 def up(
+    services: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVICE", help="chỉ các dịch vụ này · these alone")
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="dữ liệu minh hoạ, và câu chuyện · demo data, and the story")
     ] = False,
@@ -123,7 +126,7 @@ def up(
     gc.disable()  # until it answers: an eighth of the time to start went into looking over what is being imported
     from services.caunoi.commands import up as command
 
-    command.up(_settings(data, port=port, host=host, demo=demo or None))
+    command.up(_settings(data, port=port, host=host, demo=demo or None), services or ())
 
 
 @app.command()

@@ -119,7 +119,7 @@ BROUGHT_ALONG = {"pydantic-core", "starlette", "click"}
 """Parts of pydantic, FastAPI and Typer, which these make public."""
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "tests/requirements.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "deploy/requirements.lock", "tests/requirements.lock"])
 def test_a_lock_names_no_host_and_every_package_has_its_hash(lock: str) -> None:
     """Who installs it chooses the index; the hashes say that it is the same files."""
     text = (ROOT / lock).read_text()

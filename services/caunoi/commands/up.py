@@ -1,25 +1,36 @@
-"""`caunoi up`: the whole system in this process. With `--demo`: illustrative data, and at first start the story."""
+"""`caunoi up`: the whole system in this process. With `--demo`: illustrative data, and at first start the story.
+
+`caunoi up queue`: that service alone; the others run elsewhere, on the same servers.
+"""
 
 import asyncio
 import importlib
+from collections.abc import Sequence
+from functools import partial
 
 from fastapi import FastAPI
 
-from services.caunoi.app import build
+from services.caunoi.app import SERVICES, build
 from services.caunoi.client import held_token
 from services.chassis.datadir import DataDirectory
 from services.chassis.run import Besides, data_directory, run
 from services.chassis.sealing import Sealer
 from services.chassis.service import System
-from services.chassis.settings import Settings
+from services.chassis.settings import Settings, SettingsError
 from services.queue.accounts import Account
 from services.queue.accounts_api import ensure_operator
 
 
-def up(settings: Settings) -> None:
+def up(settings: Settings, names: Sequence[str] = ()) -> None:
+    """Of the named services; of all when none is named."""
+    if unknown := set(names) - {service.name for service in SERVICES}:
+        known = ", ".join(service.name for service in SERVICES)
+        raise SettingsError(f"{', '.join(sorted(unknown))}: no such service; the services are {known}")
+    services = [service for service in SERVICES if service.name in names] or SERVICES
     fresh = settings.backend == "embedded" and DataDirectory(settings.data).is_new
+    besides = None if names else _demo(settings) if settings.demo else _plain(settings, fresh)
     with data_directory(settings) as directory:
-        run(build, settings, directory, _demo(settings) if settings.demo else _plain(settings, fresh))
+        run(partial(build, services=services), settings, directory, besides)
 
 
 async def operator_token(app: FastAPI) -> str:

@@ -47,8 +47,10 @@ async def remote(settings: Settings) -> None:
                 "Hệ thống này đã có tài khoản; dữ liệu minh hoạ không được trộn vào dữ liệu thật.",
                 "There are accounts in this system; demo data never goes into real data.",
             )
+        if not there:
+            kept = Kept()  # what lies here is of a system that is gone
         await _begin(operator, kept, settings)
-    _welcome(settings, kept, settings.gateway_url)
+    _welcome(settings, kept, settings.base_url)
 
 
 async def _begin(operator: Caller, kept: Kept, settings: Settings) -> None:
@@ -128,7 +130,8 @@ def _welcome(settings: Settings, kept: Kept, address: str) -> None:
     table = Table(title="Đăng nhập minh hoạ · demo sign-ins", title_justify="left", show_header=False)
     for account in ACCOUNTS:
         table.add_row(account.name, kept.password, account.who)
-    where = "" if str(settings.data) == "data" else f" --data {settings.data}"
+    here = settings.backend == "embedded"
+    where = f" --data {settings.data}" if here and str(settings.data) != "data" else ""
     shown.out.print(table)
     shown.out.print(
         f"\n[bold]Cầu Nối[/] đang chạy (dữ liệu minh hoạ; {CENTRE} mở cửa cả ngày lẫn đêm):\n"
@@ -136,5 +139,5 @@ def _welcome(settings: Settings, kept: Kept, address: str) -> None:
         f"  giao diện lập trình (API)  {address}/openapi.json\n"
         f"  ở cửa sổ khác              caunoi story{where} · caunoi tail{where} · caunoi messages{where} · "
         f"caunoi report{where}\n"
-        "[dim]Ctrl-C để dừng · to stop[/]"
+        + ("[dim]Ctrl-C để dừng · to stop[/]" if here else "")
     )

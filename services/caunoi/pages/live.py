@@ -28,7 +28,10 @@ from services.queue.hall import Hall
 from services.queue.refusals import NoSuchCentre
 from services.queue.shapes import Board
 
-router = Router(tags=["pages"])
+page_router = Router(tags=["pages"])
+"""Needs `queue` in its process, for the board."""
+events_router = Router(tags=["pages"])
+"""Needs `notify` in its process, for the feed."""
 
 LOOKING_LASTS: Final = timedelta(minutes=30)
 ONLOOKER: Final = "a-onlooker"
@@ -36,7 +39,7 @@ ONLOOKER: Final = "a-onlooker"
 MAY_LOOK: Final = ("display", "staff", "coordinator")
 
 
-@router.get("/", operation_id="live_page", response_class=HTMLResponse, include_in_schema=False)
+@page_router.get("/", operation_id="live_page", response_class=HTMLResponse, include_in_schema=False)
 async def live_page(request: Request, page: ThePage, who: Annotated[Actor, may("anyone")]) -> HTMLResponse:
     """The board and the events of the visitor's centre; of the demo centre for everybody where there is one."""
     system: System = request.app.state.system
@@ -53,7 +56,9 @@ async def live_page(request: Request, page: ThePage, who: Annotated[Actor, may("
     return answer
 
 
-@router.get("/live/events", operation_id="live_events", response_class=StreamingResponse, include_in_schema=False)
+@events_router.get(
+    "/live/events", operation_id="live_events", response_class=StreamingResponse, include_in_schema=False
+)
 async def live_events(
     running: Annotated[Running, own("notify", Running)],
     who: Annotated[Actor, may("display")],
