@@ -40,8 +40,8 @@ generate: .venv/run.stamp ## write the schemas, AsyncAPI, OpenAPI and the tables
 
 lock: .venv/uv.stamp ## lock the newest versions that pyproject.toml allows (UPGRADE= keeps what is locked and adds what is new)
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.lock
-	$(COMPILE) $(UPGRADE) --extra distributed --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
-	$(COMPILE) $(UPGRADE) --extra distributed --group test --constraint deploy/requirements.lock pyproject.toml -o tests/requirements.lock
+	$(COMPILE) $(UPGRADE) --extra distributed --extra traces --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
+	$(COMPILE) $(UPGRADE) --extra distributed --extra traces --group test --constraint deploy/requirements.lock pyproject.toml -o tests/requirements.lock
 
 clean: ## remove the environment and the caches; data/ stays
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,8 +22,26 @@ settings.register_profile(
 settings.load_profile("steady")
 
 
-def pytest_sessionfinish() -> None:
+_ways: set[str] = set()
+"""How real servers were had, in this process and in the workers of pytest-xdist."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
     servers.stop_all()
+    if told := servers.told():
+        _ways.add(told)
+        getattr(session.config, "workeroutput", {})["servers"] = told
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    if told := getattr(node, "workeroutput", {}).get("servers"):
+        _ways.add(told)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for way in sorted(_ways):
+        terminalreporter.write_line(f"Kafka and MongoDB for these tests: {way}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

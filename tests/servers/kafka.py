@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import fcntl
 import os
 import shutil
 import socket
@@ -22,11 +23,10 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
 <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>"""
+HEAP, SPARING = ("-Xmx512m", "-Xms128m"), ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _JVM = [
-    "-Xmx512m",
-    "-Xms128m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
+    *HEAP,
+    *SPARING,
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ]
 
@@ -49,20 +49,19 @@ def jars_there() -> bool:
 def fetch() -> Path:
     """The folder of jars; Maven brings them the first time."""
     where = cache()
-    if not jars_there():
-        where.mkdir(parents=True, exist_ok=True)
-        (where / "pom.xml").write_text(_POM)
-        command = [
-            "mvn",
-            "-q",
-            "-B",
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-            "-DoutputDirectory=jars",
-        ]
-        subprocess.run(command, cwd=where, check=True, timeout=300, stdout=subprocess.DEVNULL)
-        (where / "complete").touch()
+    where.mkdir(parents=True, exist_ok=True)
+    with (where / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be at it
+        if not jars_there():
+            _fetch(where)
     return where / "jars"
+
+
+def _fetch(where: Path) -> None:
+    (where / "pom.xml").write_text(_POM)
+    copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"]
+    subprocess.run(copy, cwd=where, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    (where / "complete").touch()
 
 
 class Kafka(Server):
