@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis import metrics
 from services.chassis.access import Actor, may
-from services.chassis.clock import SteadyClock
+from services.chassis.clock import STEP, SteadyClock
 from services.chassis.errors import NotFound, Unavailable
-from services.chassis.service import Running, System
+from services.chassis.service import SHOWN, Running, System
 from services.chassis.web import Router, problems
 
 router = Router(tags=["operations"])
@@ -24,7 +24,7 @@ Anyone = Annotated[Actor, may("anyone")]
 SILENT: Final = timedelta(seconds=15)
 """The embedded bus answers at least every 5 s, Kafka ten times a second."""
 
-Trouble = Literal["bus", "reader", "relay", "clock", "accounts", "stopping"]
+Trouble = Literal["bus", "topics", "reader", "relay", "clock", "accounts", "stopping"]
 
 log = structlog.get_logger()
 
@@ -55,8 +55,9 @@ class Readiness(BaseModel):
     degraded: Annotated[
         list[Trouble],
         Field(
-            description="bus: it does not answer, events wait; reader, relay: one of ours has ended, restart this "
-            "process; clock: it jumped; accounts: no news of them; stopping: this process is about to end"
+            description="bus: it does not answer, events wait; topics: they are not as the contract states them; "
+            "reader, relay: one of ours has ended, restart this process; clock: it jumped, or differs from the "
+            "database's; accounts: no news of them; stopping: this process is about to end"
         ),
     ]
     why: list[str]
@@ -147,10 +148,18 @@ async def readiness(system: System) -> Readiness:
 
     silent = system.bus_silent()
     if silent > SILENT:
-        note("bus", f"the bus has been silent for {silent.total_seconds():.0f} s")
+        because = f": {system.bus_trouble}" if system.bus_trouble else ""
+        note("bus", f"the bus has been silent for {silent.total_seconds():.0f} s{because}")
+    for difference in system.topics_differ[:SHOWN]:
+        note("topics", difference)
+    if len(system.topics_differ) > SHOWN:
+        note("topics", f"and {len(system.topics_differ) - SHOWN} more: run `caunoi topics --check`")
     services = {}
     for name, running in system.running.items():
         services[name] = state = await _state(running, silent > SILENT)
+        ahead = state["store"].get("clock_ahead_seconds", 0)
+        if abs(ahead) > STEP.total_seconds():
+            note("clock", f"{name}: the clock here is {ahead} s ahead of its database's; set both by NTP")
         if not running.relay.alive:
             note("relay", f"{name} publishes nothing any more")
         elif state["ready_for"]["serving"] and running.relay.trouble:

@@ -23,10 +23,12 @@ import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.chassis import logs
 from services.chassis.datadir import CannotStart, DataDirectory
 from services.chassis.errors import Unavailable
+from services.chassis.problems import answer_of
 from services.chassis.process import application
 from services.chassis.service import Service, System
 from services.chassis.settings import Settings, SettingsError
@@ -42,20 +44,15 @@ Besides = Callable[[FastAPI, str], Awaitable[None]]
 
 
 class _Server(uvicorn.Server):
-    """Signals are `run`'s business (uvicorn would raise them again at the end), and being up is told to somebody."""
+    """Signals are `run`'s business (uvicorn would raise them again at the end), and ending is told to somebody."""
 
-    def __init__(self, config: uvicorn.Config, answering: Callable[[], None], ending: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
         super().__init__(config)
-        self._answering = answering
         self._ending = ending
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._answering()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Whoever waits for this is woken after the next step, in which we stop listening: a feed that is ended does not
@@ -108,22 +105,42 @@ async def _serve(
         server_header=False,
         timeout_graceful_shutdown=settings.stop_seconds * FOR_REQUESTS,  # type: ignore[arg-type]  # it sleeps so long
     )
-    server = _Server(config, answering, system.stopping.set)
+    server = _Server(config, system.stopping.set)
     _obey_signals(server, system, tasks)
     stack = contextlib.AsyncExitStack()
-    await stack.enter_async_context(app.router.lifespan_context(app))
+    whole = app.build_middleware_stack()
+    app.middleware_stack = _not_yet(whole, settings.language)
+    serving = asyncio.create_task(server.serve([listener]))
+    starting = asyncio.create_task(stack.enter_async_context(app.router.lifespan_context(app)))
     try:
-        if not server.should_exit:
-            await server.serve([listener])
+        await asyncio.wait([serving, starting], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()  # raises what keeps it from starting
+            app.middleware_stack = whole
+            answering()
+            await serving
     finally:
-        for task in tasks:
+        server.should_exit = True
+        for task in (starting, *tasks):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(serving, starting, *tasks, return_exceptions=True)
         try:
             await asyncio.wait_for(stack.aclose(), settings.stop_seconds * FOR_SERVICES)
             log.info("stopped")
         except TimeoutError:
             log.warning("stopped_before_all_was_done", seconds=settings.stop_seconds)
+
+
+def _not_yet(whole: ASGIApp, language: str) -> ASGIApp:
+    """While it starts, which takes as long as its database is away: only probes are answered."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in ("/livez", "/startupz"):
+            await whole(scope, receive, send)
+        else:
+            await answer_of(Unavailable(retry_after=1), scope, language)(scope, receive, send)
+
+    return answer
 
 
 def _obey_signals(server: uvicorn.Server, system: System, tasks: list[asyncio.Task[None]]) -> None:

@@ -24,7 +24,7 @@ from services.chassis.consumer import Consumer, Patience
 from services.chassis.deciding import name_of
 from services.chassis.documents import Collection, Documents, Kind
 from services.chassis.envelope import event_of
-from services.chassis.errors import Refusal
+from services.chassis.errors import Misconfigured, Refusal, Unavailable
 from services.chassis.ports import Bus, Raw, Subscription, TopicSpec
 from services.chassis.relay import Relay, RelayTimes
 from services.chassis.sealing import Sealer
@@ -38,6 +38,11 @@ T = TypeVar("T")
 Handler = Callable[..., Awaitable[None]]
 FINISH, EMPTY = 0.4, 0.6
 """Shares of `stop_seconds`: for what is in hand; for what waits to be written, and then to be published."""
+LOOK_SECONDS, LOOK_EVERY, LOOK_AGAIN = 3.0, 60.0, 5.0
+"""How long a look at the way to the bus may take, and how soon the next one comes: sooner when something was wrong."""
+SHOWN = 3
+"""So many differences are told; `caunoi topics --check` tells all."""
+WAIT_MOST = 5.0
 ALL_THERE_IS = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger()
@@ -154,9 +159,22 @@ class Running:
         return await self.service.stands(self, verified)
 
     async def start(self) -> None:
-        await self.store.open()
+        await self._open_store()
         await self.documents.start()
         await self.relay.start()
+
+    async def _open_store(self) -> None:
+        """A server that is not up yet is waited for; what waiting does not mend, and a file, ends the start."""
+        wait = 0.5
+        while True:
+            try:
+                return await self.store.open()
+            except Unavailable as away:
+                if isinstance(away, Misconfigured) or self.store.promises.exclusive:
+                    raise
+                log.warning("waits_for_store", service=self.service.name, text=away.says("en"))
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, WAIT_MOST)
 
     async def read(self) -> None:
         """Begin to read the bus and to do what is done in the background."""
@@ -231,6 +249,11 @@ class System:
         """No more work is to be sent here: `/readyz` says so."""
         self.stopping = asyncio.Event()
         """No more work is taken: whatever goes on by itself ends now, or at its next step."""
+        self.bus_trouble: str | None = None
+        """Why there is no way to it, in words."""
+        self.topics_differ: list[str] = []
+        """Where the topics of the bus are not as the contract states them, a line each."""
+        self._looking: asyncio.Task[None] | None = None
         self.running = {service.name: Running(service, self, backend) for service in services}
         keeper = next((one for one in self.running.values() if one.service.stands), None)
         self._queue = None if keeper else AskQueue(settings.queue_url)
@@ -250,11 +273,41 @@ class System:
     async def start(self) -> None:
         self._begun = self.clock()
         await self.bus.open(topic_specs())
+        await self._look_at_the_bus(at_start=True)
         for running in self.running.values():
             await running.start()
         for running in self.running.values():
             await running.read()
         await self._hear_of_accounts()
+        self._looking = asyncio.create_task(self._keep_looking_at_the_bus())
+
+    async def _look_at_the_bus(self, *, at_start: bool = False) -> None:
+        """A bus that is away keeps nothing from starting; one that answers, but never to us, does: while somebody is
+        there who set it up."""
+        before = self.bus_trouble, self.topics_differ
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                self.topics_differ = await self.bus.check()
+            self.bus_trouble = None
+        except Misconfigured as never:
+            self.bus_trouble = never.says("en")
+            if at_start:
+                raise
+        except Unavailable as away:
+            self.bus_trouble = away.says("en")
+        except TimeoutError:
+            self.bus_trouble = "the bus does not answer"
+        if before != (self.bus_trouble, self.topics_differ):
+            for text in filter(None, (self.bus_trouble, *self.topics_differ[:SHOWN])):
+                log.warning("bus_not_as_it_should_be", text=text)
+
+    async def _keep_looking_at_the_bus(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AGAIN if self.bus_trouble or self.topics_differ else LOOK_EVERY)
+            try:
+                await self._look_at_the_bus()
+            except Exception:
+                log.exception("work_failed", work="look_at_the_bus")
 
     async def _hear_of_accounts(self) -> None:
         """Every process knows every account: from the compacted topic, read from its start."""
@@ -276,6 +329,8 @@ class System:
     async def stop(self) -> None:
         self.leaving = True
         self.stopping.set()
+        if self._looking:
+            self._looking.cancel()
         await self._accounts_heard.stop()
         stopped = await asyncio.gather(*(one.stop() for one in self.running.values()), return_exceptions=True)
         for name, error in zip(self.running, stopped, strict=True):

@@ -1,0 +1,192 @@
+"""A service alone, started in a world that is not as it should be: it says in one line what to do and ends, where that
+alone helps; or it waits, or serves all the same, and says what is missing.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pymongo import MongoClient
+
+from services.chassis.backends.kafka import KafkaBus
+from services.chassis.ids import token
+from services.chassis.keys import Keys
+from services.chassis.service import topic_specs
+from tests import servers
+from tests.journeys.system import ROOT, free_port
+from tests.servers.mongo import Mongod, binary
+from tests.servers.process import free_port as server_port
+from tests.support import run
+
+
+class Queue:
+    """`python -m services.queue` with these settings."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.namespace = f"{token(8)}-"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAUNOI_")}
+        self._environment = inherited | {
+            "CAUNOI_BACKEND": "distributed",
+            "CAUNOI_SECRETS": str(folder),
+            "CAUNOI_NAMESPACE": self.namespace,
+            "CAUNOI_PORT": str(self.port),
+            "CAUNOI_MONGO_URL": servers.mongo().url,
+            "CAUNOI_KAFKA_SERVERS": servers.kafka().address,
+            **settings,
+        }
+        Keys.at(folder)
+        self._log = folder / "queue.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "services.queue"]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+
+    def refused(self) -> str:
+        """What it says when it ends with exit code 2, at once: one line each in two languages."""
+        self.start()
+        assert self.process
+        assert self.process.wait(60) == 2
+        said = [line for line in self.log.splitlines() if not line.startswith("{")]
+        assert len(said) == 2, self.log
+        return said[1]
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def get(self, path: str) -> httpx2.Response | None:
+        try:
+            return httpx2.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        except httpx2.TransportError:
+            return None
+
+    def until(self, path: str, true: Callable[[httpx2.Response], Any], seconds: float = 60) -> httpx2.Response:
+        """The first answer that is as wanted."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answer = self.get(path)
+            if answer is not None and true(answer):
+                return answer
+            assert self.process
+            assert self.process.poll() is None, self.log
+            time.sleep(0.1)
+        raise AssertionError(f"{path} is not as wanted\n{self.log[-3000:]}")
+
+    def stop(self) -> int:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Callable[..., Queue]]:
+    made: list[Queue] = []
+
+    def make(**settings: str) -> Queue:
+        made.append(Queue(tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process and one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+# --------------------------------------------------------------------------------------- what waiting does not mend
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"CAUNOI_MONGO_USER": "caunoi"}, "wrong user or password; see CAUNOI_MONGO_USER and SECRETS/mongo.password"),
+        ({"CAUNOI_MONGO_URL": "mongodb://mongo.invalid/"}, "the name of mongo.invalid:27017 does not resolve"),
+        (
+            {"CAUNOI_KAFKA_SECURITY": "SASL_PLAINTEXT", "CAUNOI_KAFKA_USER": "caunoi"},
+            "takes no login of this kind; see CAUNOI_KAFKA_MECHANISM",
+        ),
+    ],
+)
+def test_it_ends_with_what_to_do(
+    queue: Callable[..., Queue], tmp_path: Path, settings: Mapping[str, str], said: str
+) -> None:
+    for server in ("mongo", "kafka"):
+        (tmp_path / f"{server}.password").write_text("not the one")
+    assert said in queue(**settings).refused()
+
+
+def test_data_of_a_newer_version_are_left_alone(queue: Callable[..., Queue]) -> None:
+    ours = queue()
+    with MongoClient[dict[str, Any]](servers.mongo().url) as client:
+        client[f"{ours.namespace}caunoi-queue"]["schema"].insert_one({"_id": "schema", "version": 99})
+    assert "are of schema 99, this program knows 1; take the newer version that wrote them" in ours.refused()
+
+
+# ------------------------------------------------------------------------------------------------- what is waited for
+
+
+def test_a_database_that_is_not_up_yet_is_waited_for(queue: Callable[..., Queue], tmp_path: Path) -> None:
+    servers.mongo()
+    program = binary()
+    assert program
+    late = Mongod(program, tmp_path / "mongo", server_port())
+    ours = queue(CAUNOI_MONGO_URL=late.url)
+    ours.start()
+    ours.until("/livez", lambda answer: answer.status_code == 200)
+    refused = ours.until("/queue/centres/31186/board", lambda answer: answer.status_code == 503)
+    assert refused.headers["retry-after"] == "1"
+    assert ours.until("/startupz", lambda answer: True).status_code == 503
+    late.start()
+    try:
+        ours.until("/readyz", lambda answer: answer.status_code == 200)
+    finally:
+        late.stop()
+
+
+def test_who_waits_for_a_database_ends_when_told_to(queue: Callable[..., Queue]) -> None:
+    ours = queue(CAUNOI_MONGO_URL="mongodb://127.0.0.1:1/?replicaSet=rs0")
+    ours.start()
+    ours.until("/livez", lambda answer: "waits_for_store" in ours.log)
+    assert "MongoDB cannot be reached: 127.0.0.1:1: [Errno 111] Connection refused" in ours.log
+    assert ours.stop() == 0
+
+
+# --------------------------------------------------------------------------------------------- what is done without
+
+
+@pytest.mark.parametrize("kafka", ["127.0.0.1:1", "kafka.invalid:9092"])
+def test_numbers_are_given_though_there_is_no_kafka(queue: Callable[..., Queue], kafka: str) -> None:
+    ours = queue(CAUNOI_KAFKA_SERVERS=kafka)
+    ours.start()
+    assert ours.until("/readyz", lambda answer: answer.status_code == 200).json()["services"]["queue"]["owed"] == 0
+    assert f"{kafka}" in ours.log
+    assert "bus_not_as_it_should_be" in ours.log
+
+
+def test_topics_that_are_missing_are_said_until_they_are_there(queue: Callable[..., Queue]) -> None:
+    ours = queue()
+    ours.start()
+    ready = ours.until("/readyz", lambda answer: answer.status_code == 200 and answer.json()["degraded"])
+    assert "ticket-issued: missing; run `caunoi topics`" in ready.json()["why"]
+    run(KafkaBus(servers.kafka().address, namespace=ours.namespace).provision(topic_specs()))
+    ours.until("/readyz", lambda answer: answer.json()["degraded"] == [])
+
+
+def test_fewer_partitions_than_the_contract_states_are_said(queue: Callable[..., Queue]) -> None:
+    ours = queue()
+    bus = KafkaBus(servers.kafka().address, namespace=ours.namespace)
+    run(bus.provision([replace(spec, partitions=1) for spec in topic_specs()]))
+    ours.start()
+    ready = ours.until("/readyz", lambda answer: answer.status_code == 200 and answer.json()["degraded"] == ["topics"])
+    assert "ticket-issued: 1 partitions, the contract says 6" in ready.json()["why"]
