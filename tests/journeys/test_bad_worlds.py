@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,17 @@ import httpx2
 import pytest
 from pymongo import MongoClient
 
+from services.chassis.access import Access
 from services.chassis.backends.kafka import KafkaBus
+from services.chassis.clock import system_clock
 from services.chassis.ids import token
 from services.chassis.keys import Keys
 from services.chassis.service import topic_specs
+from services.chassis.settings import Settings
 from tests import servers
+from tests.faults.syscalls import failing
 from tests.journeys.system import ROOT, free_port
+from tests.journeys.ward import QUEUE_PART
 from tests.servers.mongo import Mongod, binary
 from tests.servers.process import free_port as server_port
 from tests.support import run
@@ -43,6 +49,7 @@ class Queue:
             "CAUNOI_KAFKA_SERVERS": servers.kafka().address,
             **settings,
         }
+        self._folder = folder
         Keys.at(folder)
         self._log = folder / "queue.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -82,6 +89,18 @@ class Queue:
             assert self.process.poll() is None, self.log
             time.sleep(0.1)
         raise AssertionError(f"{path} is not as wanted\n{self.log[-3000:]}")
+
+    def asked(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """By the operator, who is also the staff of the ward."""
+        tokens = Access(Settings(secrets=self._folder), system_clock).tokens
+        token = tokens.issue("a-000001", ["operator", "staff"], ["31186"]).token
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx2.request(method, f"http://127.0.0.1:{self.port}{path}", json=body, headers=headers, timeout=30)
+
+    def begun(self) -> Callable[[], httpx2.Response]:
+        """A ward that is open; what is returned takes a number."""
+        assert self.asked("PUT", "/queue/centres/31186", QUEUE_PART).status_code < 300
+        return partial(self.asked, "POST", "/queue/centres/31186/tickets", {"service": "ho-tich"})
 
     def stop(self) -> int:
         assert self.process
@@ -160,6 +179,34 @@ def test_who_waits_for_a_database_ends_when_told_to(queue: Callable[..., Queue])
     ours.until("/livez", lambda answer: "waits_for_store" in ours.log)
     assert "MongoDB cannot be reached: 127.0.0.1:1: [Errno 111] Connection refused" in ours.log
     assert ours.stop() == 0
+
+
+@pytest.mark.needs_tool("strace")
+def test_what_was_answered_before_the_volume_of_the_database_was_full_is_kept(
+    queue: Callable[..., Queue], tmp_path: Path
+) -> None:
+    """A mongod that cannot write ends itself; to us it is away until somebody has made room and started it."""
+    servers.mongo()
+    program = binary()
+    assert program
+    filling = Mongod(program, tmp_path / "mongo", server_port())
+    filling.start()
+    ours = queue(CAUNOI_MONGO_URL=filling.url)
+    ours.start()
+    try:
+        ours.until("/readyz", lambda answer: answer.status_code == 200)
+        tickets = ours.begun()
+        given = [tickets().json()["ticket_id"] for _ in range(3)]
+        with failing(filling.pid, "pwrite64", "ENOSPC"):
+            while (answer := tickets()).status_code == 201:
+                given.append(answer.json()["ticket_id"])
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        filling.kill()
+        filling.start()
+        ours.until("/readyz", lambda answer: answer.status_code == 200)
+        assert [ours.asked("GET", f"/queue/tickets/{ticket}").status_code for ticket in given] == [200] * len(given)
+    finally:
+        filling.kill()
 
 
 # --------------------------------------------------------------------------------------------- what is done without

@@ -19,6 +19,11 @@ class Server:
 
     _process: "subprocess.Popen[bytes] | None" = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def kill(self) -> None:
         if self._process:
             self._process.kill()

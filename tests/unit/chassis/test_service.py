@@ -12,6 +12,8 @@ import pytest
 from services.chassis import metrics
 from services.chassis.backends.chosen import Backend
 from services.chassis.backends.kafka import KafkaBus
+from services.chassis.backends.mongo import MongoStore
+from services.chassis.backends.mongo_way import MongoWay
 from services.chassis.backends.sqlite_bus import SqliteBus
 from services.chassis.backends.sqlite_store import SqliteStore
 from services.chassis.clock import system_clock
@@ -168,6 +170,22 @@ def test_a_bus_that_is_silent_leaves_a_service_ready_for_all_that_needs_no_bus(t
             found = await readiness(process)
             assert (found.ready, found.degraded) == (True, ["bus"])
             assert (found.ready_for("serving"), found.ready_for("sending")) == (True, False)
+
+    run(story())
+
+
+def test_a_clock_that_is_two_hours_off_its_database_is_said(tmp_path: Path) -> None:
+    url = servers.mongo().url
+
+    def store(name: str, projector: Projector) -> MongoStore:
+        return MongoStore(MongoWay(url), f"t-{token(10)}", projector, clock=lambda: system_clock() + timedelta(hours=2))
+
+    async def story() -> None:
+        bus = SqliteBus(tmp_path / "bus.sqlite")
+        async with system(embedded(tmp_path), [], Backend(store, lambda: bus)) as process:
+            found = await readiness(process)
+            assert (found.ready, found.degraded) == (True, ["clock"])
+            assert "set both by NTP" in found.why[0]
 
     run(story())
 
