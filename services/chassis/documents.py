@@ -122,8 +122,8 @@ class Documents:
         woken: Callable[[], None] = lambda: None,
         mailbox: int = 1_000,
     ) -> None:
-        """`facts` by class name; `woken` is called after something owed to the world became durable; `mailbox` is how
-        many commands may wait for one document."""
+        """`facts` by class name; `woken` is called after something became durable that the relay must see to; `mailbox`
+        is how many commands may wait for one document."""
         self._service = service
         self._kinds = kinds
         self._facts = facts
@@ -327,8 +327,13 @@ class Documents:
         reach("store:before-answer")
         for round in durable:
             await self._answer(round)
-        if any(round.owes for round in durable):
+        if any(map(self._leaves_work, durable)):
             self._woken()
+
+    def _leaves_work(self, round: Round) -> bool:
+        """For the relay: to publish, or (where facts ride in their document until it fetches them) to journal."""
+        rides = bool(round.write and round.write.entries) and not self._store.promises.journal_in_commit
+        return round.owes or rides
 
     async def _answer(self, round: Round) -> None:
         for outcome in round.outcomes:
@@ -382,7 +387,7 @@ class Documents:
         if outcome is Written.DURABLE:
             held.written(round.token)
             await self._answer(round)
-            if round.owes:
+            if self._leaves_work(round):
                 self._woken()
         else:
             self._again(round)

@@ -39,8 +39,10 @@ class Hands:
 
 
 @asynccontextmanager
-async def beating(store: Store, clock: Callable[[], datetime] | None = None) -> AsyncIterator[Documents]:
-    documents = Documents("tests", {Tally: KIND}, FACTS, store, clock or Hands(), mailbox=300)
+async def beating(
+    store: Store, clock: Callable[[], datetime] | None = None, woken: Callable[[], None] = lambda: None
+) -> AsyncIterator[Documents]:
+    documents = Documents("tests", {Tally: KIND}, FACTS, store, clock or Hands(), woken, mailbox=300)
     await documents.start()
     try:
         yield documents
@@ -268,6 +270,18 @@ def test_facts_of_one_document_are_numbered_without_gaps(opened: Opener) -> None
             facts = await store.facts("/tests/tally/a", 1, 1_000)
             assert [found.sequence for found in facts] == list(range(1, len(facts) + 1))
             assert len({found.id for found in facts}) == len(facts)
+
+    run(story())
+
+
+def test_the_relay_is_woken_for_private_facts_too_where_it_must_bring_them_to_the_journal(opened: Opener) -> None:
+    async def story() -> None:
+        woken = asyncio.Event()
+        async with opened() as store, beating(store, woken=woken.set) as documents:
+            await add(documents)
+            assert woken.is_set() is not store.promises.journal_in_commit
+            await documents[Tally].change("a", arrive, now=NOW)
+            assert woken.is_set()
 
     run(story())
 

@@ -151,9 +151,7 @@ def a_ward_of_its_own(data: Path, *, flaw: str | None = None, **settings: str) -
         system.start()
         yield system
     finally:
-        if system.process and system.process.poll() is None:
-            system.stop()
-        system.http.close()
+        system.end()
 
 
 async def a_morning(

@@ -32,22 +32,21 @@ def free_port() -> int:
 
 
 @dataclass
-class RunningSystem:
-    """One `caunoi up`. Its output goes to `<data>.out`, its log to `<data>.log`."""
+class Served:
+    """A process that answers at `address`. Its output goes to `<data>.out`, its log to `<data>.log`."""
 
     data: Path
-    demo: bool = False
     port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
-    program: Sequence[str] = ("-m", "services.caunoi")
-    """What runs the command line: another one for builds that are broken on purpose."""
-    process: subprocess.Popen[bytes] | None = None
+    process: "subprocess.Popen[bytes] | None" = None
     http: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        # Without cookies: signing in once must not sign in whatever this client asks afterwards.
-        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        self.http = httpx2.Client(base_url=self.address, timeout=30, cookies=none)
+        self.http = client(self.address)
+
+    @property
+    def command(self) -> Sequence[str]:
+        raise NotImplementedError
 
     @property
     def address(self) -> str:
@@ -67,17 +66,25 @@ class RunningSystem:
         ours = {"CAUNOI_DATA": str(self.data), "CAUNOI_PORT": str(self.port), "PYTHONDONTWRITEBYTECODE": ""}
         return inherited | ours | dict(self.settings)  # compiled once, as on every machine that is not ours
 
-    def start(self, *, wait: bool = True) -> None:
-        command = [sys.executable, *self.program, "up", *(["--demo"] if self.demo else [])]
+    def start(self, *, wait: bool = True, **more: str) -> None:
+        """`more`: settings of this one life."""
         with self.data.with_suffix(".out").open("ab") as out, self.data.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
+                [sys.executable, *self.command],
+                cwd=ROOT,
+                env=self.environment | more,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
             )
         if wait:
             self.wait_until_ready()
 
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def wait_until_ready(self, seconds: float = 60) -> None:
-        """It answers, and the command line can reach it."""
         self.wait_for("ready", seconds, self._ready)
 
     def wait_for_output(self, text: str, seconds: float = 60) -> None:
@@ -85,15 +92,14 @@ class RunningSystem:
 
     def _ready(self) -> bool:
         try:
-            return self.http.get("/startupz").status_code == 200 and (self.data / "operator.token").exists()
+            return self.http.get("/startupz").status_code == 200
         except httpx2.TransportError:
             return False
 
     def wait_for(self, what: str, seconds: float, true: Any) -> None:
         until = time.monotonic() + seconds
         while not true():
-            ended = self.process is None or self.process.poll() is not None
-            if ended or time.monotonic() > until:
+            if not self.alive or time.monotonic() > until:
                 code = self.process.returncode if self.process else None
                 raise AssertionError(f"not {what} (exit code {code})\n{self.output}\n{self.log[-4000:]}")
             time.sleep(0.02)
@@ -110,6 +116,32 @@ class RunningSystem:
         self.process.kill()
         self.process.wait()
 
+    def end(self) -> None:
+        """However it stands."""
+        if self.alive:
+            self.stop()
+        self.http.close()
+
+    def get(self, path: str, **given: Any) -> Any:
+        return self.http.get(path, **given)
+
+
+@dataclass
+class RunningSystem(Served):
+    """One `caunoi up`."""
+
+    demo: bool = False
+    program: Sequence[str] = ("-m", "services.caunoi")
+    """What runs the command line: another one for builds that are broken on purpose."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        return [*self.program, "up", *(["--demo"] if self.demo else [])]
+
+    def _ready(self) -> bool:
+        """And the command line can reach it."""
+        return super()._ready() and (self.data / "operator.token").exists()
+
     @property
     def operator(self) -> dict[str, str]:
         """Headers of the command line's own account."""
@@ -119,8 +151,11 @@ class RunningSystem:
         """Run `caunoi <arguments>` on the same data directory."""
         return cli(*arguments, environment=self.environment, stdin=stdin, seconds=seconds)
 
-    def get(self, path: str, **given: Any) -> Any:
-        return self.http.get(path, **given)
+
+def client(address: str) -> httpx2.Client:
+    """Without cookies: signing in once must not sign in whatever it asks afterwards."""
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx2.Client(base_url=address, timeout=30, cookies=none)
 
 
 def cli(
@@ -146,6 +181,4 @@ def running(data: Path, *, demo: bool = False, settings: Mapping[str, str] | Non
         system.start()
         yield system
     finally:
-        if system.process and system.process.poll() is None:
-            system.stop()
-        system.http.close()
+        system.end()

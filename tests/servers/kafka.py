@@ -73,7 +73,7 @@ class Kafka(Server):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.port = free_port()
-        self._controller = free_port(besides=self.port)
+        self._controller = free_port()
 
     @property
     def address(self) -> str:

@@ -5,11 +5,15 @@ import subprocess
 import time
 
 
-def free_port(besides: int = 0) -> int:
-    """Outside the ephemeral range: a client that reconnects there cannot connect to itself."""
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """Outside the ephemeral range: a client that reconnects there cannot connect to itself. No port is given twice."""
     for port in range(20_000 + time.monotonic_ns() % 10_000, 32_000):
         with socket.socket() as probe:
-            if port != besides and probe.connect_ex(("127.0.0.1", port)):
+            if port not in _given and probe.connect_ex(("127.0.0.1", port)):
+                _given.add(port)
                 return port
     raise RuntimeError("no free port")
 
