@@ -1,21 +1,10 @@
-"""A history: what clients asked and were told, and what lies on the bus afterwards. No product code is used here.
+"""A history: what clients asked and were told, and what the books say afterwards. No product code is used here."""
 
-The bus is read from a copy of its file with SQLite alone, so that reading after a kill disturbs nothing.
-"""
-
-import asyncio
-import json
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
-from time import monotonic
 from typing import Any, Literal
 
 COMPACTED = "account-changed"
@@ -102,13 +91,32 @@ class Published:
         return f"{self.topic}@{self.offset} {self.source}#{self.sequence} id={self.id} {self.body.decode()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A fact as the journal of its service has it. `topic` is None unless it is owed to the world."""
+
+    id: str
+    source: str
+    sequence: int
+    type: str
+    topic: str | None
+    body: bytes
+
+
 @dataclass(frozen=True)
 class History:
-    """`private`: places (source, sequence) whose fact was not for the world; None when nobody can tell."""
+    """`facts` are those of all journals; None when nobody can tell."""
 
     attempts: Sequence[Attempt]
     records: Sequence[Published]
-    private: frozenset[tuple[str, int]] | None = None
+    facts: Sequence[Noted] | None = None
+
+    @cached_property
+    def private(self) -> frozenset[tuple[str, int]] | None:
+        """Places (source, sequence) that need no event: for nobody but their service, or only the newest is kept."""
+        if self.facts is None:
+            return None
+        return frozenset((one.source, one.sequence) for one in self.facts if one.topic in (None, COMPACTED))
 
     @cached_property
     def commands(self) -> list[Command]:
@@ -147,87 +155,3 @@ class History:
             if event.topic in wanted:
                 threads.setdefault(event.data[name], []).append(event)
         return threads
-
-
-@contextmanager
-def copied(database: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a copy of a database as it lies there, with what is only in its log so far."""
-    with tempfile.TemporaryDirectory() as aside:
-        for suffix in ("", "-wal"):
-            if (part := database.with_name(database.name + suffix)).exists():
-                shutil.copy(part, aside)
-        with closing(sqlite3.connect(Path(aside) / database.name)) as connection:
-            yield connection
-
-
-def records_of(bus: Path) -> list[Published]:
-    """Everything on the bus, dead letters not included."""
-    with copied(bus) as connection:
-        rows = connection.execute(
-            "SELECT topic, offset, key, headers, value FROM record WHERE topic NOT LIKE '%.dlq' ORDER BY topic, offset"
-        )
-        return [_published(*row) for row in rows]
-
-
-def dead_letters_of(bus: Path) -> list[tuple[str, dict[str, str]]]:
-    """Topic and headers of every dead letter."""
-    with copied(bus) as connection:
-        rows = connection.execute("SELECT topic, headers FROM record WHERE topic LIKE '%.dlq'")
-        return [(topic, dict(json.loads(headers))) for topic, headers in rows]
-
-
-def _published(topic: str, offset: int, key: bytes, headers: str, value: bytes) -> Published:
-    named = dict(json.loads(headers))
-    return Published(
-        topic=topic,
-        offset=offset,
-        id=named["ce_id"],
-        source=named["ce_source"],
-        sequence=int(named["ce_sequence"]),
-        time=named["ce_time"],
-        key=key.decode(),
-        headers=tuple(sorted(named.items())),
-        body=value,
-        data=json.loads(value),
-    )
-
-
-def private_places(stores: Iterable[Path]) -> frozenset[tuple[str, int]]:
-    """What the journals keep to themselves, or the bus only the newest of: places that need no event."""
-    places: set[tuple[str, int]] = set()
-    for store in stores:
-        with copied(store) as connection:
-            gone = "SELECT source, sequence FROM journal WHERE topic IS NULL OR topic = ?"
-            places.update(connection.execute(gone, (COMPACTED,)))
-    return frozenset(places)
-
-
-def stores_of(data: Path) -> list[Path]:
-    return [data / f"{name}.sqlite" for name in ("queue", "volunteers", "training", "notify")]
-
-
-def unpublished(data: Path) -> int:
-    """Events that the journals owe and the bus does not have, as the files lie there."""
-    on_the_bus = {record.id for record in records_of(data / "bus.sqlite")}
-    return len(owed_ids(stores_of(data)) - on_the_bus)
-
-
-async def at_rest(data: Path, seconds: float = 30, *, all_published: bool = True) -> None:
-    """Until nothing new comes onto the bus any more; and, unless it never will be, all that is owed is there."""
-    deadline, quiet, seen = monotonic() + seconds, 0, -1
-    while quiet < 4:
-        assert monotonic() < deadline, "the system does not come to rest"
-        await asyncio.sleep(0.15)
-        found = len(await asyncio.to_thread(records_of, data / "bus.sqlite"))
-        waits = all_published and await asyncio.to_thread(unpublished, data) > 0
-        quiet = quiet + 1 if found == seen and not waits else 0
-        seen = found
-
-
-def owed_ids(stores: Iterable[Path]) -> set[str]:
-    """The ids of all events that the journals owe the world, published or not."""
-    owed: set[str] = set()
-    for store in stores:
-        with copied(store) as connection:
-            owed.update(id for (id,) in connection.execute("SELECT id FROM journal WHERE topic <> ?", (COMPACTED,)))
-    return owed

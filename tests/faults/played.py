@@ -25,7 +25,7 @@ class Play:
         self._offers: dict[str, tuple[str, str]] = {}
 
     def history(self) -> History:
-        return History(tuple(self.attempts), tuple(self.records), private=frozenset())
+        return History(tuple(self.attempts), tuple(self.records), facts=())
 
     # ------------------------------------------------------------------------------------- what clients do
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from tests.faults.books import FileBooks, at_rest
 from tests.faults.broken import FLAWS
 from tests.faults.checker import Violation, check
 from tests.faults.diary import Client, Diary
-from tests.faults.history import History, at_rest, private_places, records_of, stores_of, unpublished
+from tests.faults.history import History
 from tests.journeys.folding import unlike
 from tests.journeys.system import RunningSystem
 from tests.journeys.ward import Volunteer, Ward, ward_in
@@ -75,7 +76,7 @@ class Morning:
                 self.diary.up.clear()
                 unanswered = self.diary.in_flight
                 self.system.kill()
-                self.deaths.append(Death(unanswered, unpublished(self.system.data)))
+                self.deaths.append(Death(unanswered, FileBooks(self.system.data).standing().unpublished))
                 dead.set()
 
         self.diary.answered = count
@@ -171,13 +172,13 @@ async def a_morning(
                 await ward.check_in(volunteer)
         morning = kind(ward, system, diary, seed)
         await morning.play(rounds)
-        await at_rest(system.data, all_published=not broken)
+        await at_rest(FileBooks(system.data), all_published=not broken)
         return morning
 
 
 def judged(diary: Diary, data: Path) -> list[Violation]:
-    private = private_places(stores_of(data))
-    return check(History(tuple(diary.attempts), records_of(data / "bus.sqlite"), private))
+    books = FileBooks(data)
+    return check(History(tuple(diary.attempts), books.records(), books.facts()))
 
 
 def told(morning: Morning, diary: Diary) -> str:

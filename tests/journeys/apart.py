@@ -21,6 +21,7 @@ from services.chassis.ids import token
 from services.chassis.service import topic_specs
 from services.chassis.settings import Settings
 from tests import servers
+from tests.faults.books import ServerBooks
 from tests.journeys.system import Served, client
 from tests.servers.kafka import Kafka
 from tests.servers.mongo import Mongod
@@ -39,7 +40,9 @@ class OneService(Served):
 
     @property
     def command(self) -> Sequence[str]:
-        return ["-m", "tests.faults.broken", self.flaw, self.service] if self.flaw else ["-m", f"services.{self.service}"]
+        return (
+            ["-m", "tests.faults.broken", self.flaw, self.service] if self.flaw else ["-m", f"services.{self.service}"]
+        )
 
 
 @dataclass
@@ -130,6 +133,18 @@ class City:
 
     def get(self, path: str, **given: Any) -> Any:
         return self.http.get(path, **given)
+
+    def ways(self, service: str) -> list[str]:
+        """Addresses of the processes of a service."""
+        return [one.address for one in self.services[service]]
+
+    @contextmanager
+    def books(self) -> Iterator[ServerBooks]:
+        books = ServerBooks(self.kafka.address, self.mongo.url, self.namespace)
+        try:
+            yield books
+        finally:
+            books.close()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from services.chassis.deciding import Held, Kind
 from services.chassis.ports import Stored
 from services.chassis.service import Service
 from services.contracts.words import Event, Origin
-from tests.faults.history import copied
+from tests.faults.books import copied
 
 
 def unlike(data: Path) -> list[str]:

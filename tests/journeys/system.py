@@ -21,6 +21,8 @@ from typing import Any
 
 import httpx2
 
+from tests.faults.books import Books, FileBooks
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -141,6 +143,14 @@ class RunningSystem(Served):
     def _ready(self) -> bool:
         """And the command line can reach it."""
         return super()._ready() and (self.data / "operator.token").exists()
+
+    def ways(self, service: str) -> list[str]:
+        """Addresses of the processes of a service."""
+        return [self.address]
+
+    @contextmanager
+    def books(self) -> Iterator[Books]:
+        yield FileBooks(self.data)
 
     @property
     def operator(self) -> dict[str, str]:

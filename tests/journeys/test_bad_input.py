@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from services.chassis.ports import Record
-from tests.faults.history import copied, dead_letters_of, records_of
+from tests.faults.books import FileBooks, copied
 from tests.faults.syscalls import failing
 from tests.journeys.inside import HandClock, inside, local, ward_inside
 from tests.journeys.system import RunningSystem, running
@@ -320,7 +320,7 @@ def test_an_event_that_cannot_be_read_is_put_aside_and_its_neighbours_go_on(tmp_
             await at.rest()
             helped = [one for one in _records(tmp_path) if one[0] == "assistance-requested"]
             assert [subject for _, subject in helped] == [f"{ticket}-help"]
-            groups = {headers["x-dlq-group"] for _, headers in dead_letters_of(tmp_path / "bus.sqlite")}
+            groups = {letter.says("group") for letter in FileBooks(tmp_path).dead_letters()}
             assert {"volunteers", "notify"} >= groups >= {"volunteers"}
             operator = await ward.get("/ops/dlq", as_=ward.operator)
             assert len(operator["letters"]) >= len(poison)
@@ -359,5 +359,5 @@ def test_on_a_full_disk_commands_are_refused_and_reading_goes_on_until_there_is_
 
         run(day())
         time.sleep(0.5)
-        issued = [one for one in records_of(system.data / "bus.sqlite") if one.topic == "ticket-issued"]
+        issued = [one for one in FileBooks(system.data).records() if one.topic == "ticket-issued"]
         assert [one.data["code"] for one in issued] == ["A001", "A002"]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.history import Published, records_of
+from tests.faults.books import FileBooks
+from tests.faults.history import Published
 from tests.journeys.system import RunningSystem, running
 from tests.journeys.ward import Volunteer, Ward, eventually, ward_in
 from tests.support import run
@@ -29,7 +30,7 @@ class Scene:
         self.ward = ward
 
     def events(self, topic: str, **named: Any) -> list[Published]:
-        found = records_of(self.ward.data / "bus.sqlite")
+        found = FileBooks(self.ward.data).records()
         return [
             one for one in found
             if one.topic == topic and one.key == self.ward.centre

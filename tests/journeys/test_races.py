@@ -1,42 +1,63 @@
-"""Everybody at once, many rounds, over HTTP on a real process: who wins is open, that exactly one wins is not."""
+"""Everybody at once, many rounds, over HTTP: who wins is open, that exactly one wins is not.
+
+On one process with files of its own, and on a city in which two processes of each service serve the same centre.
+"""
 
 import asyncio
 import os
 import secrets
 from collections import Counter
 from collections.abc import Iterator
+from itertools import cycle
 
 import pytest
 
+from tests.faults.books import at_rest
 from tests.faults.checker import check
-from tests.faults.history import History, at_rest, private_places, records_of, stores_of
+from tests.faults.history import History
+from tests.journeys.apart import City, apart
 from tests.journeys.system import RunningSystem, running
 from tests.journeys.ward import Volunteer, Ward, eventually, ward_in
 from tests.support import run
 from tests.wire import Answer, Wire, request
 
 ROUNDS = 3 if os.environ.get("CAUNOI_QUICK") else 10
+PATIENCE = 240
+
+pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    with running(tmp_path_factory.mktemp("races") / "data") as system:
+System = RunningSystem | City
+
+
+@pytest.fixture(scope="module", params=["embedded", "distributed"])
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    data = tmp_path_factory.mktemp("races") / "data"
+    with running(data) if request.param == "embedded" else apart(data, queue=2, volunteers=2, notify=2) as system:
         yield system
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_race_left_anything_wrong(system: RunningSystem) -> Iterator[None]:
+def _no_race_left_anything_wrong(system: System) -> Iterator[None]:
     """After all races, what lies on the bus is judged as a whole."""
     yield
-    run(at_rest(system.data))
-    history = History((), records_of(system.data / "bus.sqlite"), private_places(stores_of(system.data)))
+    with system.books() as books:
+        run(at_rest(books), PATIENCE)
+        history = History((), books.records(), books.facts())
     told_by_clients = {"nothing without a command", "nothing without a cause"}
     wrong = [one for one in check(history) if one.invariant not in told_by_clients]
     assert not wrong, "\n".join(map(str, wrong))
 
 
-async def wires(system: RunningSystem, count: int) -> list[Wire]:
-    return [await Wire.to(system.address) for _ in range(count)]
+def rounds_on(system: System) -> int:
+    """Processes that share a hall come into each other's way at every step: fewer rounds show as much."""
+    return 3 if isinstance(system, City) else ROUNDS
+
+
+async def wires(system: System, count: int, service: str = "queue") -> list[Wire]:
+    """Connections to that service; where it has two processes they take turns."""
+    addresses = cycle(system.ways(service))
+    return [await Wire.to(next(addresses)) for _ in range(count)]
 
 
 def post(path: str, token: str, body: object = None, key: str | None = None) -> bytes:
@@ -57,7 +78,7 @@ async def issue(ward: Ward, clients: list[Wire], count: int) -> list[Answer]:
     return answers
 
 
-def test_eight_counters_call_sixty_tickets_and_none_twice(system: RunningSystem) -> None:
+def test_eight_counters_call_sixty_tickets_and_none_twice(system: System) -> None:
     async def race(ward: Ward, clients: list[Wire]) -> list[str]:
         """Each counter calls, and sends away whom it called, until nobody waits."""
         called: list[str] = []
@@ -79,21 +100,21 @@ def test_eight_counters_call_sixty_tickets_and_none_twice(system: RunningSystem)
         async with ward_in(system, "31001") as ward:
             await ward.open_counters(*range(1, 9))
             clients = await wires(system, 8)
-            for _ in range(ROUNDS):
+            for _ in range(rounds_on(system)):
                 issued = {answer.json["ticket_id"] for answer in await issue(ward, clients, 60)}
                 called = await race(ward, clients)
                 assert len(called) == 60
                 assert set(called) == issued
 
-    run(rounds())
+    run(rounds(), PATIENCE)
 
 
-def test_the_same_counter_pressed_eight_times_at_once_has_one_ticket(system: RunningSystem) -> None:
+def test_the_same_counter_pressed_eight_times_at_once_has_one_ticket(system: System) -> None:
     async def rounds() -> None:
         async with ward_in(system, "31002") as ward:
             await ward.open_counters(1)
             clients = await wires(system, 8)
-            for _ in range(ROUNDS):
+            for _ in range(rounds_on(system)):
                 await ward.issue()
                 await ward.issue()
                 pressed = [wire.ask(post(ward.counter(1, "call-next"), ward.staff)) for wire in clients]
@@ -102,26 +123,26 @@ def test_the_same_counter_pressed_eight_times_at_once_has_one_ticket(system: Run
                 (won,) = [answer.json["ticket_id"] for answer in answers if answer.status == 200]
                 await ward.at(won, "cancel")
 
-    run(rounds())
+    run(rounds(), PATIENCE)
 
 
-def test_five_hundred_tickets_for_sixty_four_clients_are_numbered_1_to_500(system: RunningSystem) -> None:
+def test_five_hundred_tickets_for_sixty_four_clients_are_numbered_1_to_500(system: System) -> None:
     async def rounds() -> None:
-        for place in range(max(2, ROUNDS // 3)):
+        for place in range(max(2, rounds_on(system) // 3)):
             async with ward_in(system, f"3101{place}") as ward:
                 answers = await issue(ward, await wires(system, 64), 500)
                 assert {answer.status for answer in answers} == {201}
                 assert sorted(int(answer.json["code"][1:]) for answer in answers) == list(range(1, 501))
 
-    run(rounds())
+    run(rounds(), PATIENCE)
 
 
-def test_the_same_key_eight_times_at_once_has_one_effect_and_one_answer(system: RunningSystem) -> None:
+def test_the_same_key_eight_times_at_once_has_one_effect_and_one_answer(system: System) -> None:
     async def rounds() -> None:
         async with ward_in(system, "31003") as ward:
             clients = await wires(system, 8)
             await ward.open_counters(1)
-            for place in range(ROUNDS):
+            for place in range(rounds_on(system)):
                 issue = post(
                     f"/queue/centres/{ward.centre}/tickets", ward.kiosk, {"service": "ho-tich"}, f"kiosk-{place}"
                 )
@@ -135,17 +156,17 @@ def test_the_same_key_eight_times_at_once_has_one_effect_and_one_answer(system: 
                 assert called[0].json["code"] == issued[0].json["code"] == f"A{place + 1:03d}", body
                 await ward.at(called[0].json["ticket_id"], "cancel")
 
-    run(rounds())
+    run(rounds(), PATIENCE)
 
 
-def test_three_accept_one_ride_at_once_one_wins_and_two_are_told(system: RunningSystem) -> None:
+def test_three_accept_one_ride_at_once_one_wins_and_two_are_told(system: System) -> None:
     async def rounds() -> None:
         async with ward_in(system, "31004") as ward:
             await ward.open_counters(1)
             for number in range(3):
                 await ward.member(number + 41)
-            clients = await wires(system, 3)
-            for _ in range(ROUNDS):
+            clients = await wires(system, 3, "notify")
+            for _ in range(rounds_on(system)):
                 ride = await ride_due(ward)
                 offered = {volunteer.token: await offer_of(ward, volunteer, ride) for volunteer in ward.volunteers}
                 accepting = [
@@ -158,7 +179,7 @@ def test_three_accept_one_ride_at_once_one_wins_and_two_are_told(system: Running
                 winner = ward.volunteers[[answer.status for answer in answers].index(200)]
                 await drive_home(ward, winner, ride)
 
-    run(rounds())
+    run(rounds(), PATIENCE)
 
 
 async def ride_due(ward: Ward) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.chassis.backends.sqlite_bus import SqliteBus
-from tests.faults.history import dead_letters_of, records_of
+from tests.faults.books import FileBooks
 from tests.journeys.folding import unlike
 from tests.journeys.inside import HandClock, Inside, inside, local, ward_inside
 from tests.journeys.unruly import UnrulyBus
@@ -125,7 +125,7 @@ async def end_of(at: Inside, ward: Ward) -> End:
     """What people see in the end, and what nobody should see: dead letters."""
     data = at.system.settings.data
     last = {}
-    for record in sorted(records_of(data / "bus.sqlite"), key=lambda one: (one.source, one.sequence)):
+    for record in sorted(FileBooks(data).records(), key=lambda one: (one.source, one.sequence)):
         if record.topic.startswith(("ride-", "assistance-")):
             last[record.source] = record.topic
     return {
@@ -133,7 +133,7 @@ async def end_of(at: Inside, ward: Ward) -> End:
         "volunteers": await ward.get(f"/volunteers/centres/{ward.centre}/report", as_=ward.coordinator),
         "last words": Counter(last.values()),
         "busy": sum([len((await ward.get("/volunteers/me/jobs", as_=one.token))["jobs"]) for one in ward.volunteers]),
-        "dead letters": dead_letters_of(data / "bus.sqlite"),
+        "dead letters": FileBooks(data).dead_letters(),
     }
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.faults.history import Published, records_of
+from tests.faults.books import FileBooks
+from tests.faults.history import Published
 from tests.journeys.inside import HandClock, Inside, inside, local, ward_inside
 from tests.journeys.system import running
 from tests.journeys.ward import Ward, back_in, eventually, ward_in
@@ -13,7 +14,7 @@ from tests.support import run
 
 def events(at: Inside, *topics: str) -> list[Published]:
     """In the order of the hall."""
-    found = [one for one in records_of(at.system.settings.data / "bus.sqlite") if one.topic in topics]
+    found = [one for one in FileBooks(at.system.settings.data).records() if one.topic in topics]
     return sorted(found, key=lambda one: (one.source, one.sequence))
 
 

@@ -11,14 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 
 from services.chassis.access import Access
 from services.chassis.clock import Clock, system_clock
 from services.chassis.settings import Settings
-from tests.journeys.system import RunningSystem
 
 T = TypeVar("T")
 
@@ -44,6 +43,17 @@ HAMLETS = {
 }
 VOLUNTEERS_PART: Mapping[str, Any] = {"name": "Trung tâm thử nghiệm", "hamlets": HAMLETS, "maximum": 20}
 NOTIFY_PART: Mapping[str, Any] = {"short_name": "P. Cái Răng", "lat": 10.005, "lon": 105.751, "hamlets": HAMLETS}
+
+
+class FrontDoor(Protocol):
+    """A running system, on one process or many: where it answers, where its keys are, the operator's way in."""
+
+    data: Path
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def operator(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -163,7 +173,7 @@ class Ward:
 
 
 @asynccontextmanager
-async def back_in(system: RunningSystem, ward: Ward) -> AsyncIterator[Ward]:
+async def back_in(system: FrontDoor, ward: Ward) -> AsyncIterator[Ward]:
     """The same ward, after a restart or in another loop."""
     async with httpx2.AsyncClient(base_url=system.address, timeout=30) as http:
         yield replace(ward, http=http)
@@ -184,7 +194,7 @@ def good(answer: httpx2.Response) -> Any:
 
 
 @asynccontextmanager
-async def ward_in(system: RunningSystem, centre: str = CENTRE) -> AsyncIterator[Ward]:
+async def ward_in(system: FrontDoor, centre: str = CENTRE) -> AsyncIterator[Ward]:
     """A new ward in a real system; a centre of its own keeps tests apart."""
     operator = system.operator["Authorization"]
     async with httpx2.AsyncClient(base_url=system.address, timeout=30) as http:

@@ -4,7 +4,6 @@ import socket
 import subprocess
 import time
 
-
 _given: set[int] = set()
 
 

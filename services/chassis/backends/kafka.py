@@ -513,7 +513,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._worker.forget([(self._names.topic(one.topic), one.partition) for one in revoked])
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        return None
+        log.info("partitions_assigned", group=self._group, count=len(list(assigned)))
 
 
 def _ended(subscription: Subscription, group: str, task: asyncio.Task[None]) -> None:
