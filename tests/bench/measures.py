@@ -19,7 +19,8 @@ import httpx2
 from services.chassis.access import Access
 from services.chassis.clock import system_clock
 from services.chassis.settings import Settings
-from tests.journeys.system import ROOT, free_port, running
+from tests.journeys.system import ROOT, running
+from tests.servers.process import free_port
 from tests.wire import Lost, Wire, request
 
 HOT = "31186"

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -77,7 +77,7 @@ async def at_rest(books: Books, seconds: float = 60, *, all_published: bool = Tr
         before = now
 
 
-def _published(topic: str, offset: int, key: bytes, headers: dict[str, str], value: bytes) -> Published | None:
+def _published(topic: str, offset: Any, key: Any, headers: dict[str, str], value: Any) -> Published | None:
     """None: it is no event, but poison that a test put there."""
     try:
         return _event(topic, offset, key, headers, value)
@@ -155,7 +155,7 @@ class FileBooks:
 # ---------------------------------------------------------------------------------------------------- servers
 
 
-_RIDING = {"pending": {"$ne": []}}
+_RIDING: dict[str, Any] = {"pending": {"$ne": []}}
 
 
 class ServerBooks:
@@ -202,6 +202,12 @@ class ServerBooks:
         there = len({record.id for record in records if record.topic != COMPACTED})
         return Standing(len(records), facts, max(0, owed - there), self._unread())
 
+    def members(self, service: str) -> int:
+        """How many processes read for it; 0 while they are still sharing it out among themselves."""
+        group = f"{self._namespace}caunoi-{service}"
+        found = self._admin.describe_consumer_groups([group])[group].result()
+        return len(found.members) if found.state is ConsumerGroupState.STABLE else 0
+
     def _databases(self) -> list[Database[dict[str, Any]]]:
         return [self._mongo[f"{self._namespace}caunoi-{service}"] for service in SERVICES]
 
@@ -230,6 +236,7 @@ class ServerBooks:
         deadline = monotonic() + 60
         while behind:
             assert monotonic() < deadline, f"Kafka does not give {behind}"
+            message: Any
             for message in self._consumer.consume(1_000, 0.2):
                 if message.error():
                     continue
@@ -240,7 +247,7 @@ class ServerBooks:
                     behind.pop(place, None)
         self._consumer.unassign()
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Any) -> None:
         topic = message.topic().removeprefix(self._namespace)
         headers = dict(message.headers() or ())
         if topic.endswith(DEAD):

@@ -1,16 +1,21 @@
-"""Builds that are broken on purpose, to see that the tests notice: `python -m tests.faults.broken FLAW up --data DIR`.
+"""Builds that are broken on purpose, to see that the tests notice.
+
+    python -m tests.faults.broken FLAW up --data DIR    the whole system in one process
+    python -m tests.faults.broken FLAW queue            one service of a city
 
 The one place of the tests that reaches into the product and changes it, in a child process of its own.
 """
 
 import asyncio
+import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from services.chassis.backends import mongo
 from services.chassis.backends.sqlite import Database
 from services.chassis.documents import Documents
-from services.chassis.ports import Entry
+from services.chassis.ports import DocumentKey, Entry
 from services.chassis.relay import Relay
 
 
@@ -59,13 +64,37 @@ def forgets_before_it_publishes() -> None:
     Relay._publish_some = keep_first  # type: ignore[method-assign]
 
 
+def looks_at_no_version() -> None:
+    """A document is replaced although another process has written it since, and a copy is trusted without asking."""
+    replace_one = mongo.ReplaceOne  # type: ignore[attr-defined]
+
+    def carelessly(wanted: dict[str, Any], body: Any, upsert: bool) -> Any:
+        return replace_one({"_id": wanted["_id"]}, body, upsert)
+
+    async def none(self: mongo.MongoStore, keys: Sequence[DocumentKey]) -> dict[DocumentKey, int]:
+        return {}
+
+    mongo.ReplaceOne = carelessly  # type: ignore[attr-defined]
+    mongo.MongoStore.versions = none  # type: ignore[method-assign]
+
+
 FLAWS: dict[str, Callable[[], None]] = {
-    flaw.__name__: flaw for flaw in (never_waits_for_the_disk, answers_before_it_writes, forgets_before_it_publishes)
+    flaw.__name__: flaw
+    for flaw in (
+        never_waits_for_the_disk,
+        answers_before_it_writes,
+        forgets_before_it_publishes,
+        looks_at_no_version,
+    )
 }
 
 
 if __name__ == "__main__":
     from services.caunoi.cli import main
+    from services.caunoi.services import SERVICES
 
     FLAWS[sys.argv.pop(1)]()
-    main()
+    if sys.argv[1] in {service.name for service in SERVICES}:
+        runpy.run_module(f"services.{sys.argv[1]}", run_name="__main__")
+    else:
+        main()

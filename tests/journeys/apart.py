@@ -2,10 +2,11 @@
 
 with apart(tmp_path / "city", queue=2) as city:
     city.get("/queue/centres/31186/board")
-    city.queue[1].kill(); city.queue[1].start()
+    city.services["queue"][1].kill()
 """
 
-import asyncio
+import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,25 +15,22 @@ from typing import Any
 
 import httpx2
 
-from services.chassis.access import Access
-from services.chassis.backends.kafka import KafkaBus
-from services.chassis.clock import system_clock
 from services.chassis.ids import token
-from services.chassis.service import topic_specs
-from services.chassis.settings import Settings
 from tests import servers
 from tests.faults.books import ServerBooks
-from tests.journeys.system import Served, client
+from tests.journeys.system import Served, cli, client
 from tests.servers.kafka import Kafka
 from tests.servers.mongo import Mongod
 from tests.servers.process import free_port
 
 NAMES = ("queue", "volunteers", "training", "notify")
+READERS = ("queue", "volunteers", "notify")
+"""Those that handle events."""
 
 
 @dataclass
 class OneService(Served):
-    """One process of one service."""
+    """One process of one service. Its port is outside the range from which clients get theirs: it may be reborn."""
 
     service: str = ""
     flaw: str | None = None
@@ -40,13 +38,12 @@ class OneService(Served):
 
     @property
     def command(self) -> Sequence[str]:
-        return (
-            ["-m", "tests.faults.broken", self.flaw, self.service] if self.flaw else ["-m", f"services.{self.service}"]
-        )
+        broken = ["-m", "tests.faults.broken", self.flaw or "", self.service]
+        return broken if self.flaw else ["-m", f"services.{self.service}"]
 
 
 @dataclass
-class GatewayProcess(Served):
+class Gateway(Served):
     routes: Sequence[str] = ()
 
     @property
@@ -63,7 +60,7 @@ class GatewayProcess(Served):
 
 @dataclass
 class City:
-    """`data` holds the shared secrets and a directory a process; `namespace` keeps it apart on shared servers."""
+    """`data` holds the shared secrets, and what the processes print; `namespace` keeps it apart on shared servers."""
 
     data: Path
     kafka: Kafka
@@ -73,18 +70,17 @@ class City:
     flaw: str | None = None
     namespace: str = field(default_factory=lambda: f"{token(8)}-")
     services: dict[str, list[OneService]] = field(init=False)
-    gateway: GatewayProcess = field(init=False)
+    gateway: Gateway = field(init=False)
     http: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
-        self.access = Access(Settings(data=self.data), system_clock)  # makes the keys that all of them share
+        self.gateway = Gateway(self.data / "gateway", free_port())
         self.services = {
             name: [self._service(name, number) for number in range(1, self.processes.get(name, 1) + 1)]
             for name in NAMES
         }
-        routes = [f"{name}={','.join(one.address for one in found)}" for name, found in self.services.items()]
-        self.gateway = GatewayProcess(self.data / "gateway", free_port(), routes=routes)
+        self.gateway.routes = [f"{name}={','.join(self.ways(name))}" for name in NAMES]
         self.http = client(self.address)
 
     def _service(self, name: str, number: int) -> OneService:
@@ -98,7 +94,8 @@ class City:
             "CAUNOI_MONGO_URL": self.mongo.url,
             "CAUNOI_KAFKA_SERVERS": self.kafka.address,
             "CAUNOI_NAMESPACE": self.namespace,
-            "CAUNOI_SIGN_INS_PER_ADDRESS": "1000",
+            "CAUNOI_GATEWAY_URL": self.address,
+            "CAUNOI_QUEUE_URL": self.address,
         }
 
     @property
@@ -111,25 +108,38 @@ class City:
 
     @property
     def operator(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.access.tokens.issue('a-000000operator', ['operator']).token}"}
+        """Headers of the command line's own account."""
+        return {"Authorization": f"Bearer {(self.data / 'secrets' / 'operator.token').read_text().strip()}"}
 
     def start(self) -> None:
-        """All at once, as after a power failure; topics are there before."""
-        asyncio.run(self._make_topics())
+        """Keys and topics first; then all at once, as after a power failure."""
+        for command in (("secrets", str(self.data / "secrets")), ("topics",)):
+            done = self.cli(*command)
+            assert done.returncode == 0, done.stdout + done.stderr
         for one in [*self.all, self.gateway]:
             one.start(wait=False)
         for one in [*self.all, self.gateway]:
             one.wait_until_ready()
+        self.wait_until_all_read()
 
-    async def _make_topics(self) -> None:
-        bus = KafkaBus(self.kafka.address, namespace=self.namespace)
-        await bus.provision(topic_specs())
-        await bus.close()
+    def wait_until_all_read(self, seconds: float = 180) -> None:
+        """Every process has its share of what its service reads: until then nothing follows from anything."""
+        with self.books() as books:
+            until = time.monotonic() + seconds
+            for service in READERS:
+                while books.members(service) != len(self.services[service]):
+                    assert time.monotonic() < until, f"{service} does not read"
+                    time.sleep(0.05)
 
     def end(self) -> None:
         for one in [self.gateway, *self.all]:
             one.end()
         self.http.close()
+
+    def cli(self, *arguments: str, stdin: str = "", seconds: float = 180) -> "subprocess.CompletedProcess[str]":
+        """Run `caunoi <arguments>` as whoever keeps this city."""
+        keeper = OneService(self.data, self.gateway.port, self.settings)
+        return cli(*arguments, environment=keeper.environment, stdin=stdin, seconds=seconds)
 
     def get(self, path: str, **given: Any) -> Any:
         return self.http.get(path, **given)

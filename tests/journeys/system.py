@@ -8,7 +8,6 @@ with running(tmp_path / "data", demo=True) as system:
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,15 +21,9 @@ from typing import Any
 import httpx2
 
 from tests.faults.books import Books, FileBooks
+from tests.servers.process import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -86,10 +79,10 @@ class Served:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def wait_until_ready(self, seconds: float = 60) -> None:
+    def wait_until_ready(self, seconds: float = 120) -> None:
         self.wait_for("ready", seconds, self._ready)
 
-    def wait_for_output(self, text: str, seconds: float = 60) -> None:
+    def wait_for_output(self, text: str, seconds: float = 180) -> None:
         self.wait_for(f"{text!r} to be printed", seconds, lambda: text in self.output)
 
     def _ready(self) -> bool:
@@ -157,7 +150,7 @@ class RunningSystem(Served):
         """Headers of the command line's own account."""
         return {"Authorization": f"Bearer {(self.data / 'operator.token').read_text().strip()}"}
 
-    def cli(self, *arguments: str, stdin: str = "", seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+    def cli(self, *arguments: str, stdin: str = "", seconds: float = 180) -> "subprocess.CompletedProcess[str]":
         """Run `caunoi <arguments>` on the same data directory."""
         return cli(*arguments, environment=self.environment, stdin=stdin, seconds=seconds)
 
@@ -169,7 +162,7 @@ def client(address: str) -> httpx2.Client:
 
 
 def cli(
-    *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "", seconds: float = 60
+    *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "", seconds: float = 180
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "services.caunoi", *arguments],

@@ -5,10 +5,8 @@ On one process with files of its own, and on a city in which two processes of ea
 
 import asyncio
 import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator
-from itertools import cycle
 
 import pytest
 
@@ -16,18 +14,16 @@ from tests.faults.books import at_rest
 from tests.faults.checker import check
 from tests.faults.history import History
 from tests.journeys.apart import City, apart
-from tests.journeys.system import RunningSystem, running
+from tests.journeys.racing import System, called_after_five_came, issue, post, wires
+from tests.journeys.system import running
 from tests.journeys.ward import Volunteer, Ward, eventually, ward_in
 from tests.support import run
-from tests.wire import Answer, Wire, request
+from tests.wire import Wire
 
 ROUNDS = 3 if os.environ.get("CAUNOI_QUICK") else 10
 PATIENCE = 240
 
 pytestmark = pytest.mark.timeout(300)
-
-
-System = RunningSystem | City
 
 
 @pytest.fixture(scope="module", params=["embedded", "distributed"])
@@ -52,30 +48,6 @@ def _no_race_left_anything_wrong(system: System) -> Iterator[None]:
 def rounds_on(system: System) -> int:
     """Processes that share a hall come into each other's way at every step: fewer rounds show as much."""
     return 3 if isinstance(system, City) else ROUNDS
-
-
-async def wires(system: System, count: int, service: str = "queue") -> list[Wire]:
-    """Connections to that service; where it has two processes they take turns."""
-    addresses = cycle(system.ways(service))
-    return [await Wire.to(next(addresses)) for _ in range(count)]
-
-
-def post(path: str, token: str, body: object = None, key: str | None = None) -> bytes:
-    return request("POST", path, body, token=token, headers={"Idempotency-Key": key or secrets.token_hex(12)})
-
-
-async def issue(ward: Ward, clients: list[Wire], count: int) -> list[Answer]:
-    """So many numbers, by all clients at once."""
-    path = f"/queue/centres/{ward.centre}/tickets"
-    waiting = iter([post(path, ward.kiosk, {"service": "ho-tich"}) for _ in range(count)])
-    answers: list[Answer] = []
-
-    async def client(wire: Wire) -> None:
-        for raw in waiting:
-            answers.append(await wire.ask(raw))
-
-    await asyncio.gather(*map(client, clients))
-    return answers
 
 
 def test_eight_counters_call_sixty_tickets_and_none_twice(system: System) -> None:
@@ -126,6 +98,29 @@ def test_the_same_counter_pressed_eight_times_at_once_has_one_ticket(system: Sys
     run(rounds(), PATIENCE)
 
 
+def test_three_accept_one_ride_at_once_one_wins_and_two_are_told(system: System) -> None:
+    async def rounds() -> None:
+        async with ward_in(system, "31004") as ward:
+            await ward.open_counters(1)
+            for number in range(3):
+                await ward.member(number + 41)
+            for _ in range(rounds_on(system)):
+                ride = await ride_due(ward)
+                offered = {volunteer.token: await offer_of(ward, volunteer, ride) for volunteer in ward.volunteers}
+                clients = await wires(system, 3, "notify")
+                accepting = [
+                    wire.ask(post(f"/notify/offers/{offer}/accept", token))
+                    for wire, (token, offer) in zip(clients, offered.items(), strict=True)
+                ]
+                answers = await asyncio.gather(*accepting)
+                assert Counter(answer.status for answer in answers) == {200: 1, 409: 2}
+                assert {answer.json["slug"] for answer in answers if answer.status == 409} == {"offer-taken"}
+                winner = ward.volunteers[[answer.status for answer in answers].index(200)]
+                await drive_home(ward, winner, ride)
+
+    run(rounds(), PATIENCE)
+
+
 def test_five_hundred_tickets_for_sixty_four_clients_are_numbered_1_to_500(system: System) -> None:
     async def rounds() -> None:
         for place in range(max(2, rounds_on(system) // 3)):
@@ -159,27 +154,14 @@ def test_the_same_key_eight_times_at_once_has_one_effect_and_one_answer(system: 
     run(rounds(), PATIENCE)
 
 
-def test_three_accept_one_ride_at_once_one_wins_and_two_are_told(system: System) -> None:
-    async def rounds() -> None:
-        async with ward_in(system, "31004") as ward:
-            await ward.open_counters(1)
-            for number in range(3):
-                await ward.member(number + 41)
-            clients = await wires(system, 3, "notify")
-            for _ in range(rounds_on(system)):
-                ride = await ride_due(ward)
-                offered = {volunteer.token: await offer_of(ward, volunteer, ride) for volunteer in ward.volunteers}
-                accepting = [
-                    wire.ask(post(f"/notify/offers/{offer}/accept", token))
-                    for wire, (token, offer) in zip(clients, offered.items(), strict=True)
-                ]
-                answers = await asyncio.gather(*accepting)
-                assert Counter(answer.status for answer in answers) == {200: 1, 409: 2}
-                assert {answer.json["slug"] for answer in answers if answer.status == 409} == {"offer-taken"}
-                winner = ward.volunteers[[answer.status for answer in answers].index(200)]
-                await drive_home(ward, winner, ride)
+# ---------------------------------------------------------------------------------- two processes, one centre
 
-    run(rounds(), PATIENCE)
+
+def test_nobody_waits_is_never_said_while_five_wait(system: System) -> None:
+    assert run(called_after_five_came(system), PATIENCE) == [200] * 5
+
+
+# --------------------------------------------------------------------------------------------------- the ride home
 
 
 async def ride_due(ward: Ward) -> str:
@@ -191,7 +173,9 @@ async def ride_due(ward: Ward) -> str:
 
 
 async def offer_of(ward: Ward, volunteer: Volunteer, job: str) -> str:
-    found = await eventually(lambda: ward.offers(volunteer), lambda offers: any(one["job"] == job for one in offers))
+    found = await eventually(
+        lambda: ward.offers(volunteer), lambda offers: any(one["job"] == job for one in offers), 60
+    )
     return next(str(one["offer_id"]) for one in found if one["job"] == job)
 
 
