@@ -1,7 +1,6 @@
 """Two processes of one service on MongoDB and Kafka, restarted in turn under load: the hall is served all the while."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,19 +8,13 @@ import httpx2
 import pytest
 
 from services.chassis.access import Access
-from services.chassis.backends.kafka import KafkaBus
 from services.chassis.clock import system_clock
-from services.chassis.ids import token
-from services.chassis.keys import Keys
-from services.chassis.ports import Raw
-from services.chassis.service import topic_specs
 from services.chassis.settings import Settings
-from services.queue.app import service as queue
-from tests import servers
 from tests.faults.checker import check
 from tests.faults.diary import Client, Diary
-from tests.faults.history import COMPACTED, History, Published
-from tests.journeys.alone import RunningService, alone
+from tests.faults.history import History
+from tests.journeys.alone import OneService
+from tests.journeys.apart import apart
 from tests.journeys.ward import CENTRE, QUEUE_PART
 from tests.support import run
 from tests.wire import Answer
@@ -47,7 +40,7 @@ class EitherOf(Client):
 class Pair:
     """Two processes of `queue` that serve the same hall, and a counter each for as many clients."""
 
-    def __init__(self, processes: Sequence[RunningService], secrets: Path, diary: Diary) -> None:
+    def __init__(self, processes: Sequence[OneService], secrets: Path, diary: Diary) -> None:
         tokens = Access(Settings(data=secrets, secrets=secrets), system_clock).tokens
         self._staff = tokens.issue("a-canbo001", ["staff"], [CENTRE]).token
         self._kiosk = tokens.issue("a-kiosk001", ["kiosk"], [CENTRE]).token
@@ -94,63 +87,18 @@ class Pair:
                     await client.ask(action, ticket, f"/queue/tickets/{ticket}/{action}", body, token=self._staff)
 
 
-def distributed() -> dict[str, str]:
-    return {
-        "CAUNOI_BACKEND": "distributed",
-        "CAUNOI_MONGO_URL": servers.mongo().url,
-        "CAUNOI_KAFKA_SERVERS": servers.kafka().address,
-        "CAUNOI_NAMESPACE": f"{token(8)}-",
-        "CAUNOI_STOP_SECONDS": "60",
-    }
-
-
-async def made(settings: dict[str, str]) -> KafkaBus:
-    bus = KafkaBus(settings["CAUNOI_KAFKA_SERVERS"], namespace=settings["CAUNOI_NAMESPACE"])
-    await bus.open(topic_specs())
-    await bus.provision(topic_specs())
-    return bus
-
-
-async def published(settings: dict[str, str]) -> list[Published]:
-    """All that lies on the topics of `queue`."""
-    bus, found = await made(settings), []
-    for topic in (event.topic() for event in queue.publishes if event.topic() != COMPACTED):
-        start: dict[tuple[str, int], int] = {}
-        while page := await bus.read(topic, start):
-            found += [_published(raw) for raw in page]
-            start |= {(raw.topic, raw.partition): raw.offset + 1 for raw in page}
-    await bus.close()
-    return found
-
-
-def _published(raw: Raw) -> Published:
-    named = {name: value.decode() for name, value in raw.headers}
-    return Published(
-        topic=raw.topic,
-        offset=raw.offset,
-        id=named["ce_id"],
-        source=named["ce_source"],
-        sequence=int(named["ce_sequence"]),
-        time=named["ce_time"],
-        key=(raw.key or b"").decode(),
-        headers=tuple(sorted(named.items())),
-        body=raw.value or b"",
-        data=json.loads(raw.value or b""),
-    )
-
-
 @pytest.mark.timeout(240)
 def test_two_processes_restarted_in_turn_serve_one_hall_all_the_while(tmp_path: Path) -> None:
-    diary, secrets = Diary(tmp_path / "diary.jsonl"), tmp_path / "secrets"
-    Keys.at(secrets)
-    settings = distributed() | {"CAUNOI_SECRETS": str(secrets)}
-    run(made(settings))
-    with alone("queue", tmp_path / "one", **settings) as first, alone("queue", tmp_path / "two", **settings) as second:
-        run(Pair((first, second), secrets, diary).play(), seconds=200)
-        assert (first.stop(seconds=60), second.stop(seconds=60)) == (0, 0)
+    diary = Diary(tmp_path / "diary.jsonl")
+    only_queue = {"queue": 2, "volunteers": 0, "training": 0, "notify": 0}
+    with apart(tmp_path / "city", settings={"CAUNOI_STOP_SECONDS": "60"}, **only_queue) as city, city.books() as books:
+        pair = city.services["queue"]
+        run(Pair(pair, city.data / "secrets", diary).play(), seconds=200)
+        assert [process.stop(seconds=60) for process in pair] == [0, 0]
+        history = History(tuple(diary.attempts), books.records())
     assert {attempt.status for attempt in diary.attempts if attempt.outcome == "unknown"} <= {0, 503}
     assert 0 in {attempt.status for attempt in diary.attempts}  # somebody was cut off, and asked the other
-    for process in (first, second):
+    for process in pair:
         assert '"level":"error"' not in process.log
-    violations = check(History(tuple(diary.attempts), run(published(settings))))
+    violations = check(history)
     assert not violations, "\n".join(map(str, violations[:5]))

@@ -18,6 +18,7 @@ import httpx2
 from services.chassis.ids import token
 from tests import servers
 from tests.faults.books import ServerBooks
+from tests.journeys.alone import OneService
 from tests.journeys.system import Served, cli, client
 from tests.servers.kafka import Kafka
 from tests.servers.mongo import Mongod
@@ -26,20 +27,6 @@ from tests.servers.process import free_port
 NAMES = ("queue", "volunteers", "training", "notify")
 READERS = ("queue", "volunteers", "notify")
 """Those that handle events."""
-
-
-@dataclass
-class OneService(Served):
-    """One process of one service. Its port is outside the range from which clients get theirs: it may be reborn."""
-
-    service: str = ""
-    flaw: str | None = None
-    """What is broken in it on purpose, as `tests.faults.broken` names it."""
-
-    @property
-    def command(self) -> Sequence[str]:
-        broken = ["-m", "tests.faults.broken", self.flaw or "", self.service]
-        return broken if self.flaw else ["-m", f"services.{self.service}"]
 
 
 @dataclass
@@ -68,6 +55,8 @@ class City:
     processes: Mapping[str, int] = field(default_factory=dict)
     """How many of a service; one where it says nothing."""
     flaw: str | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of all of them."""
     namespace: str = field(default_factory=lambda: f"{token(8)}-")
     services: dict[str, list[OneService]] = field(init=False)
     gateway: Gateway = field(init=False)
@@ -96,7 +85,7 @@ class City:
             "CAUNOI_NAMESPACE": self.namespace,
             "CAUNOI_GATEWAY_URL": self.address,
             "CAUNOI_QUEUE_URL": self.address,
-        }
+        } | dict(self.more)
 
     @property
     def address(self) -> str:
@@ -158,9 +147,11 @@ class City:
 
 
 @contextmanager
-def apart(data: Path, *, flaw: str | None = None, **processes: int) -> Iterator[City]:
+def apart(
+    data: Path, *, flaw: str | None = None, settings: Mapping[str, str] | None = None, **processes: int
+) -> Iterator[City]:
     """Started and ready, on the session's servers; ended when you leave. `processes`: how many of a service."""
-    city = City(data, servers.kafka(), servers.mongo(), processes, flaw)
+    city = City(data, servers.kafka(), servers.mongo(), processes, flaw, settings or {})
     try:
         city.start()
         yield city

@@ -114,7 +114,7 @@ class Served:
     def end(self) -> None:
         """However it stands."""
         if self.alive:
-            self.stop()
+            self.stop(seconds=60)
         self.http.close()
 
     def get(self, path: str, **given: Any) -> Any:

@@ -138,6 +138,5 @@ def _welcome(settings: Settings, kept: Kept, address: str) -> None:
         f"  trang theo dõi trực tiếp   [bold]{address}/[/]\n"
         f"  giao diện lập trình (API)  {address}/openapi.json\n"
         f"  ở cửa sổ khác              caunoi story{where} · caunoi tail{where} · caunoi messages{where} · "
-        f"caunoi report{where}\n"
-        + ("[dim]Ctrl-C để dừng · to stop[/]" if here else "")
+        f"caunoi report{where}\n" + ("[dim]Ctrl-C để dừng · to stop[/]" if here else "")
     )
