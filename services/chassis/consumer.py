@@ -28,7 +28,7 @@ from typing import Any
 
 import structlog
 
-from services.chassis import metrics
+from services.chassis import metrics, tracing
 from services.chassis.clock import Clock
 from services.chassis.deadletters import DeadLetters
 from services.chassis.envelope import Unreadable, event_of
@@ -446,7 +446,7 @@ class Consumer:
 
     async def _carry_out(self, item: _Item) -> bool:
         """One try of what is left of it; whether it is finished."""
-        if item.left and (failure := await self._try(item)):
+        if item.left and (failure := await (self._traced(item) if tracing.on else self._try(item))):
             await self._consider(item, failure)
         if item.left:
             return False
@@ -456,11 +456,22 @@ class Consumer:
         self._done[item.raw.topic] += 1
         return True
 
-    async def _try(self, item: _Item) -> _Failure | None:
+    async def _traced(self, item: _Item) -> _Failure | None:
+        assert item.event is not None
+        topic = item.raw.topic
+        said = {"messaging.destination.name": topic, "messaging.consumer.group.name": self._group}
+        parent = item.event.origin.traceparent
+        with tracing.span(f"{self._group}: process {topic}", "consumer", said, parent=parent, linked=True) as span:
+            failure = await self._try(item, span.traceparent)
+            if why := failure or item.doom:
+                span.failed(why.reason)
+            return failure
+
+    async def _try(self, item: _Item, under: str | None = None) -> _Failure | None:
         """Each handler that is left, in order; a failure to be tried again, if there is one."""
         event = item.event
         assert event is not None
-        traceparent.set(event.origin.traceparent)
+        traceparent.set(under or event.origin.traceparent)
         reach("consumer:before-effect")
         again: _Failure | None = None
         left = []

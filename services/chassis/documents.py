@@ -15,12 +15,13 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import structlog
 from pydantic import TypeAdapter
 
-from services.chassis import metrics
+from services.chassis import metrics, tracing
 from services.chassis.clock import Clock
 from services.chassis.deciding import Broken, Command, Held, KeyReused, Kind, Round, Rule, decide, name_of, nothing_due
 from services.chassis.errors import Unavailable
@@ -96,6 +97,18 @@ class Collection(Generic[S]):
         A repeat of `once` gives the first facts again; a repeat of `because` does nothing and gives []. Raises the
         refusal of the rule, `KeyReused`, or an `Unavailable` (mailbox or disk full, store away, outcome unknown).
         """
+        if not tracing.on:
+            return await self._change(id, rule, now=now, by=by, once=once, because=because)
+        kind = name_of(self._state)
+        said = {"caunoi.document.kind": kind, "caunoi.rule": _name_of_rule(rule)}
+        with tracing.span(f"change {kind}", "internal", said) as spanned:
+            facts = await self._change(id, rule, now=now, by=by, once=once, because=because)
+            spanned.say({"caunoi.facts": len(facts)})
+            return facts
+
+    async def _change(
+        self, id: str, rule: Rule, *, now: datetime, by: str | None, once: Once | None, because: Event | None
+    ) -> list[Fact]:
         submit = self._documents.submit
         before = self._documents.kind_of(self._state).previous(id, now) if once else None
         if before and (found := await submit(self._state, before, now=now, rule=nothing_due, once=once)):
@@ -447,6 +460,12 @@ class Documents:
         for key, held in list(self._held.items()):
             if held.touched < before and not held.waiting and not held.closed and key not in self._busy:
                 del self._held[key]
+
+
+def _name_of_rule(rule: Rule) -> str:
+    while isinstance(rule, partial):
+        rule = rule.func
+    return getattr(rule, "__name__", "rule")
 
 
 def _refuse_all(commands: Iterable[Command], error: Exception) -> None:

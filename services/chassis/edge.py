@@ -11,7 +11,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis import metrics
+from services.chassis import metrics, tracing
 from services.chassis.access import ACTOR, Actor
 from services.chassis.documents import OutcomeUnknown
 from services.chassis.logs import shows
@@ -63,7 +63,10 @@ class Edge:
                 length = int(value) if value.isdigit() else self._limit + 1
             elif name == b"traceparent":
                 parent = value
-        trace = traceparent_for(parent)
+        span = None
+        if tracing.on and scope["path"] not in PROBES:
+            span = tracing.begin(scope["method"], "server", parent.decode() if _PARENT.fullmatch(parent) else None)
+        trace = span.traceparent if span else traceparent_for(parent)
         token, nobody = traceparent.set(trace), acting.set(None)
 
         async def answer(message: Message) -> None:
@@ -96,6 +99,8 @@ class Edge:
             await refusal_to(OurMistake(trace=trace[3:35]), scope, self._language)(scope, receive, answer)
         finally:
             self._note(scope, status, perf_counter() - begun)
+            if span:
+                _tell(span, scope, status)
             acting.reset(nobody)
             traceparent.reset(token)
 
@@ -130,6 +135,17 @@ class Edge:
         )
 
 
+def _tell(span: tracing.Spanned, scope: Scope, status: int) -> None:
+    route = getattr(scope.get("route"), "path", "none")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    span.say({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+    if status >= 500 or not status:
+        span.failed(str(status or "cut off"))
+    span.end(f"{method} {route}")
+
+
+PROBES: Final = frozenset({"/livez", "/startupz", "/readyz", "/metrics"})
+"""Asked all day long: nobody looks for their spans."""
 _DEBUG: Final = 10
 _INFO: Final = 20
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from services.chassis import metrics
+from services.chassis import metrics, tracing
 from services.chassis.clock import Clock, system_clock
 from services.chassis.envelope import record_of
 from services.chassis.errors import Unavailable
@@ -119,12 +119,32 @@ class Relay:
         if not owed:
             return False
         reach("relay:before-publish")
-        taken = await self._bus.publish([record_of(entry) for entry in owed])
+        taken = await (self._publish_traced(owed) if tracing.on else self._publish(owed))
         reach("relay:after-publish")
         await self._keep_position(owed[:taken])
         if taken < len(owed):
             raise Unavailable(taken=taken)
         return True
+
+    async def _publish(self, owed: Sequence[Entry]) -> int:
+        return await self._bus.publish([record_of(entry) for entry in owed])
+
+    async def _publish_traced(self, owed: Sequence[Entry]) -> int:
+        """What the record carries stays as the command said it, so that a repeat is the same record."""
+        spans = []
+        for entry in owed:
+            if entry.topic and entry.traceparent:
+                spans.append(tracing.begin(f"publish {entry.topic}", "producer", entry.traceparent))
+                spans[-1].say({"messaging.destination.name": entry.topic, "caunoi.service": self._service})
+        try:
+            return await self._publish(owed)
+        except Exception as error:
+            for span in spans:
+                span.failed(type(error).__name__)
+            raise
+        finally:
+            for span in spans:
+                span.end()
 
     async def _keep_position(self, taken: Sequence[Entry]) -> None:
         if taken:

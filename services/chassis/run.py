@@ -25,13 +25,13 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.chassis import logs
+from services.chassis import logs, tracing
 from services.chassis.datadir import CannotStart, DataDirectory
 from services.chassis.errors import Unavailable
 from services.chassis.problems import answer_of
 from services.chassis.process import application
 from services.chassis.service import Service, System
-from services.chassis.settings import Settings, SettingsError
+from services.chassis.settings import Settings, SettingsError, traces_wanted
 
 FOR_REQUESTS: Final = 0.2
 """The share of `stop_seconds` that requests in flight get."""
@@ -107,6 +107,9 @@ async def _serve(
     )
     server = _Server(config, system.stopping.set)
     _obey_signals(server, system, tasks)
+    if traces_wanted():
+        names = tuple(system.running)
+        tracing.start(f"caunoi-{names[0]}" if len(names) == 1 else "caunoi")
     stack = contextlib.AsyncExitStack()
     whole = app.build_middleware_stack()
     app.middleware_stack = _not_yet(whole, settings.language)
@@ -129,6 +132,7 @@ async def _serve(
             log.info("stopped")
         except TimeoutError:
             log.warning("stopped_before_all_was_done", seconds=settings.stop_seconds)
+        await tracing.stop()
 
 
 def _not_yet(whole: ASGIApp, language: str) -> ASGIApp:

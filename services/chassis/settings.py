@@ -21,6 +21,12 @@ class SettingsError(Exception):
     """A setting that cannot be used: one line that names it and what is expected; the command line exits with 2."""
 
 
+def traces_wanted() -> bool:
+    """By OpenTelemetry's own variables, which its exporter reads itself."""
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return any(os.environ.get(name) for name in names)
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. The name of a variable is `CAUNOI_` and the field in capitals."""
 

@@ -1,12 +1,18 @@
 """What an operator's Prometheus scrapes off a real process is what README's table says, no more and no less."""
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.caunoi.generate import ROOT
+from tests.journeys.alone import alone
 from tests.journeys.system import RunningSystem, running
 
 ROW = re.compile(r"^\| `(?P<name>[a-z_]+)(?:\{(?P<labels>[a-z,]+)\})?` \|", re.MULTILINE)
@@ -65,3 +71,45 @@ def test_probes_are_answered_part_by_part(system: RunningSystem) -> None:
     unknown = system.get("/readyz?part=cooking")
     assert (unknown.status_code, unknown.json()["slug"]) == (404, "no-such-part")
     assert "publishing, reading, sending, serving" in unknown.json()["detail"]
+
+
+# ------------------------------------------------------------------------------------------------------ traces
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
+    """What takes OTLP over HTTP: its address, and what it was told."""
+    told: list[ExportTraceServiceRequest] = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told.append(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *said: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Taking) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", told
+        server.shutdown()
+
+
+def test_spans_go_to_the_endpoint_that_is_set_the_last_ones_when_the_process_ends(tmp_path: Path) -> None:
+    with collector() as (endpoint, told):
+        with alone("training", tmp_path / "data", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as system:
+            system.get("/training/centres/31186/sessions")
+            assert system.stop(seconds=60) == 0
+        (resource,) = {str(one.resource) for request in told for one in request.resource_spans}
+        scopes = [scope for request in told for one in request.resource_spans for scope in one.scope_spans]
+        assert "caunoi-training" in resource
+        assert "GET /training/centres/{centre}/sessions" in {span.name for scope in scopes for span in scope.spans}
+
+
+def test_an_endpoint_that_is_away_holds_nothing_up(tmp_path: Path) -> None:
+    with alone("training", tmp_path / "data", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as system:
+        assert system.get("/training/centres/31186/sessions").status_code == 401
+        assert system.stop(seconds=60) == 0
