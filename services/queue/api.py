@@ -30,6 +30,7 @@ from services.queue.centre import Centre, CentreConfig, plan_for
 from services.queue.domain import UNDO_WITHIN, DayOpened, Rule, hall_of
 from services.queue.hall import DayPlan, Hall, State
 from services.queue.line import ahead_of, wait_range
+from services.queue.opinions import NothingSaid, NotOverYet, Opinion, OpinionGiven, VisitIsPast, give
 from services.queue.refusals import (
     CalledJustNow,
     CalledOftenEnough,
@@ -54,6 +55,7 @@ from services.queue.shapes import (
     Completion,
     CounterOpen,
     Moved,
+    OpinionSaid,
     TicketGiven,
     TicketShown,
     TicketWanted,
@@ -65,6 +67,7 @@ router = Router(prefix="/queue", tags=["queue"])
 
 Halls = Annotated[Collection[Hall], of(Hall)]
 Centres = Annotated[Collection[Centre], of(Centre)]
+OpinionsKept = Annotated[Collection[Opinion], of(Opinion)]
 OurViews = Annotated[Views, own("queue", Views)]
 Staff = Annotated[Actor, may("staff")]
 
@@ -306,6 +309,32 @@ async def ask_for_help(
 ) -> None:
     """A volunteer is asked to come. Asked again, nothing more happens."""
     await _press(ticket, Action.HELP, partial(domain.want_help, ticket_id=ticket), halls, views, who, key, now)
+
+
+@router.post(
+    "/tickets/{ticket}/opinion",
+    status_code=204,
+    responses=problems(NoSuchTicket, PassNotValid, NotYourTicket, NotOverYet, VisitIsPast, NothingSaid),
+)
+async def give_opinion(
+    ticket: TicketPath,
+    said: OpinionSaid,
+    opinions: OpinionsKept,
+    views: OurViews,
+    who: Annotated[Actor, may("holder")],
+    key: OnceKey,
+    now: Now,
+) -> None:
+    """How the visit was, once the case is completed and while its day lasts. Said again, the last one counts."""
+    row = await views.get(TICKETS, ticket)
+    if row is None:
+        raise NoSuchTicket
+    if row.state is not State.COMPLETED:
+        raise NotOverYet
+    if hall_of(centre_of(ticket), now) != _hall_of(ticket):
+        raise VisitIsPast
+    rule = partial(give, said=OpinionGiven(**said.model_dump()))
+    await opinions.change(f"{ticket}-opinion", rule, now=now, by=who.ref, once=key)
 
 
 @router.post("/tickets/{ticket}/witness-priority", status_code=204, responses=problems(*_ENDED))

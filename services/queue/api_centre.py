@@ -2,6 +2,7 @@
 description and its end.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
@@ -12,6 +13,7 @@ from fastapi import Query
 from services.chassis.access import Actor, may
 from services.chassis.clock import local_day
 from services.chassis.documents import Collection
+from services.chassis.views import Views
 from services.chassis.web import Now, OnceKey, Router, Spoken, problems
 from services.contracts.events import CentreChanged
 from services.contracts.words import CaseOutcome, CentreRef, CounterNumber, TicketEnd
@@ -36,13 +38,14 @@ from services.queue.shapes import (
     DayEnded,
     HourFigures,
     InLine,
+    Opinions,
     PastCall,
     Report,
     ServiceFigures,
     ServiceShown,
     ServicesList,
 )
-from services.queue.views import COUNTERS, FIGURES, CounterRow, Figures, Tally
+from services.queue.views import COUNTERS, FIGURES, OPINIONS, CounterRow, Figures, Tally
 from services.queue.wording import reason_in_words
 
 router = Router(prefix="/queue", tags=["queue"])
@@ -299,10 +302,23 @@ async def show_report(
     asked = day or local_day(now)
     hall = f"{centre}-{asked:%Y%m%d}"
     figures = await views.get(FIGURES, hall) or Figures(centre, asked.isoformat())
-    return _report(figures, await halls.read(hall, lambda found: found.count(*LIVE)))
+    said = await _opinions(views, centre, asked)
+    return _report(figures, await halls.read(hall, lambda found: found.count(*LIVE)), said)
 
 
-def _report(sums: Figures, still_here: int) -> Report:
+async def _opinions(views: Views, centre: str, day: date) -> dict[str, Opinions]:
+    sums = {about: Counter[str]() for about in ("counter", "volunteer", "waiting")}
+    after = None
+    while rows := await views.find(OPINIONS, after=after, limit=200, centre=centre, day=day.isoformat()):
+        after = rows[-1][0]
+        for _, row in rows:
+            for about, sum in sums.items():
+                if score := getattr(row, about):
+                    sum[score] += 1
+    return {about: Opinions(**sum) for about, sum in sums.items()}
+
+
+def _report(sums: Figures, still_here: int, opinions: dict[str, Opinions]) -> Report:
     count = sums.completed
     return Report(
         centre=sums.centre,
@@ -325,6 +341,7 @@ def _report(sums: Figures, still_here: int) -> Report:
         way_mean_seconds=sums.way_seconds // count if count else None,
         transaction_mean_minutes=_minutes(sums.transaction_seconds, count),
         hold_mean_seconds=sums.hold_seconds // count if count else None,
+        opinions=opinions,
         by_hour=[HourFigures(hour=hour, **_tally(tally)) for hour, tally in sorted(sums.hours.items())],
         by_service={code: ServiceFigures(**_tally(tally)) for code, tally in sorted(sums.services.items())},
     )

@@ -21,18 +21,32 @@ from services.contracts.events import (
     TicketReinstated,
     TicketReturned,
 )
-from services.queue import accounts, accounts_api, api, api_centre, centre, domain, gauges, handlers, pages, views
+from services.queue import (
+    accounts,
+    accounts_api,
+    api,
+    api_centre,
+    centre,
+    domain,
+    gauges,
+    handlers,
+    opinions,
+    pages,
+    views,
+)
 from services.queue.accounts import Account
 from services.queue.centre import Centre
 from services.queue.hall import Hall
+from services.queue.opinions import Opinion
 
 service = Service(
     "queue",
-    domain=(domain, centre, accounts),
+    domain=(domain, centre, accounts, opinions),
     keeps={
         Hall: Kind(Hall, domain.evolve, domain.due, domain.end_day, domain.day_before),
         Centre: Kind(Centre, centre.evolve),
         Account: accounts_api.kind,
+        Opinion: Kind(Opinion, opinions.evolve),
     },
     serves=[api.router, api_centre.router, accounts_api.router, *pages.ROUTERS],
     handles={CentreChanged: handlers.plan_the_day_anew},

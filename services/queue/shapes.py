@@ -23,6 +23,7 @@ from services.contracts.words import (
 )
 from services.queue.centre import Pictogram, Procedure, Words
 from services.queue.hall import State
+from services.queue.opinions import Score
 from services.queue.wording import reason_in_words
 
 _TICKET = "31186-20261124-7hk2m9x4tq0v"
@@ -62,6 +63,15 @@ class Completion(BaseModel):
     services: Annotated[
         tuple[Code, ...], Field(max_length=10, description="those carried out, if not just the ticket's own")
     ] = ()
+
+
+class OpinionSaid(BaseModel):
+    """A face each; what she has nothing to say of is left out."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"counter": "good", "waiting": "fair"}]})
+    counter: Score | None = None
+    volunteer: Score | None = None
+    waiting: Score | None = None
 
 
 class Closing(BaseModel):
@@ -293,6 +303,14 @@ class HourFigures(ServiceFigures):
     hour: Annotated[int, Field(ge=0, le=23, description="of arrival, local")]
 
 
+class Opinions(BaseModel):
+    """How many said what."""
+
+    good: int = 0
+    fair: int = 0
+    bad: int = 0
+
+
 class Report(BaseModel):
     """The queue's half of the evening report. `completed` does not count what the day's end left unfinished."""
 
@@ -316,6 +334,7 @@ class Report(BaseModel):
     way_mean_seconds: int | None
     transaction_mean_minutes: float | None
     hold_mean_seconds: int | None
+    opinions: Annotated[dict[str, Opinions], Field(description="of the counter, the volunteer, the waiting")]
     by_hour: list[HourFigures]
     by_service: dict[Code, ServiceFigures]
 

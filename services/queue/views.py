@@ -4,7 +4,7 @@ of a counter. Each belongs to one hall.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from services.chassis.clock import LOCAL
@@ -28,6 +28,7 @@ from services.contracts.events import (
 )
 from services.contracts.words import CaseOutcome, Fact, TicketEnd
 from services.queue.hall import Hall, State
+from services.queue.opinions import Opinion, OpinionGiven, Score
 
 # --------------------------------------------------------------------------------------------------------- tickets
 
@@ -349,4 +350,34 @@ def _fold_counter(known: CounterRow | None, fact: Fact, stamp: Stamp) -> Counter
 
 COUNTERS = View("counters", Hall, CounterRow, _counter_keys, _fold_counter, indexes=("hall",))
 
-ALL = (TICKETS, FIGURES, COUNTERS)
+# -------------------------------------------------------------------------------------------------------- opinions
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionRow:
+    """What the holder of one ticket said last."""
+
+    centre: str
+    day: str
+    counter: Score | None = None
+    volunteer: Score | None = None
+    waiting: Score | None = None
+
+
+def _fold_opinion(row: OpinionRow | None, fact: Fact, stamp: Stamp) -> OpinionRow | None:
+    if not isinstance(fact, OpinionGiven):
+        return row
+    day = date.fromisoformat(stamp.id[6:14]).isoformat()
+    return OpinionRow(stamp.id[:5], day, fact.counter, fact.volunteer, fact.waiting)
+
+
+OPINIONS = View(
+    "opinions",
+    Opinion,
+    OpinionRow,
+    lambda fact, stamp: (stamp.id,) if isinstance(fact, OpinionGiven) else (),
+    _fold_opinion,
+    indexes=("centre", "day"),
+)
+
+ALL = (TICKETS, FIGURES, COUNTERS, OPINIONS)

@@ -136,13 +136,21 @@ async def show_ride(
     who: Annotated[Actor, may("holder", "volunteer", "staff", "coordinator")],
 ) -> RideShown:
     """What the caller may know of it: the citizen all but who he is beyond his given name, the driver where to."""
+    shown, ride = await ride_for(ride_id, rides, members, sealer, who)
+    if who.ticket is not None or who.is_a("coordinator") or shown.driver == who.member is not None:
+        shown.destination = await _destination(sealer, ride, who)
+    return shown
+
+
+async def ride_for(ride_id: str, rides: Rides, members: Members, sealer: Sealer, who: Actor) -> tuple[RideShown, Ride]:
+    """The same with where to left unopened: a page that looks every few seconds need not read it each time."""
     ride = await rides.read(ride_id, deepcopy)
     if ride.stage is RideStage.BLANK or ride.since is None:
         raise UnknownRide
     driver = ride.driver.member if ride.driver else None
     drives = driver is not None and driver == who.member
     holds, leads = who.ticket is not None, who.is_a("coordinator")
-    return RideShown(
+    shown = RideShown(
         ride_id=ride_id,
         state=ride.stage,
         since=ride.since,
@@ -152,8 +160,8 @@ async def show_ride(
         driver=driver if drives or who.is_a("staff", "coordinator") else None,
         driver_name=await _given_name(members, sealer, driver) if holds or leads else None,
         code_word=ride.code_word if holds or drives else None,
-        destination=await _destination(sealer, ride, who) if holds or leads or drives else None,
     )
+    return shown, ride
 
 
 async def _destination(sealer: Sealer, ride: Ride, who: Actor) -> str | None:

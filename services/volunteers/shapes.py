@@ -247,7 +247,9 @@ class RideShown(Answer):
     code_word: Annotated[
         str | None, Field(description="said by the driver; to him and to the citizen", examples=["dừa xanh"])
     ]
-    destination: Annotated[str | None, Field(description="to the citizen, the coordinator, and the driver while open")]
+    destination: Annotated[
+        str | None, Field(description="to the citizen, the coordinator, and the driver while open")
+    ] = None
 
 
 class RideListed(Answer):

@@ -101,7 +101,7 @@ class Hall:
         while self.contexts:
             self.contexts.pop().close()
         wrong, self.wrong = self.wrong, []
-        assert wrong == []
+        assert not wrong, wrong
 
 
 @contextmanager

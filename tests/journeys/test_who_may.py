@@ -174,7 +174,8 @@ class World:
             status = await asyncio.wait_for(begun, 20)
             if status >= 400:
                 await asyncio.wait_for(answering, 20)
-                return status, json.loads(content.getvalue())
+                said = content.getvalue()
+                return status, json.loads(said) if said.startswith(b"{") else {}  # a page says it inside the door
             return status, {}
         finally:
             answering.cancel()

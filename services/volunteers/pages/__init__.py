@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from services.volunteers.pages import kiosk
+from services.volunteers.pages import kiosk, ticket
 
-ROUTERS: Final = (kiosk.router,)
+ROUTERS: Final = (kiosk.router, ticket.router)

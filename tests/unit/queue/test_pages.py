@@ -3,15 +3,17 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.chassis.access import PASS_COOKIE
 from services.chassis.sealing import Sealer
-from services.contracts.events import TicketIssued
+from services.contracts.events import HelpWanted, TicketIssued
 from services.queue.accounts_api import account_of
 from tests.unit.queue.morning import EIGHT, config
-from tests.unit.queue.running import Desk, played
+from tests.unit.queue.running import AT, Desk, played
+from tests.unit.queue.test_opinions import a_visit
 from tests.visitor import Shown, Visitor
 
 PASSWORD = "ba quả dừa nước xanh"
@@ -242,5 +244,139 @@ def test_an_unknown_service_is_a_page_that_says_so(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         shown = await at_kiosk(desk).open("/kiosk/take/nothing")
         assert shown.status == 404 and "không có dịch vụ nothing" in shown.text
+
+    played(tmp_path, story)
+
+
+# ------------------------------------------------------------------------------------------------------ ticket
+
+
+async def on_the_phone(desk: Desk, given: Any, language: str = "vi") -> Visitor:
+    """Her own phone, after the link was opened: what is behind `#` was sent by the page."""
+    desk.client.cookies.clear()
+    visitor = Visitor(desk.client, language)
+    await visitor.open("/ticket")
+    await visitor.press("/ticket", **{"pass": f"http://desk/ticket#{given['pass']}"})
+    return visitor
+
+
+def test_the_ticket_says_how_many_are_before_and_since_when_that_is_known(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.issue()
+        shown = (await on_the_phone(desk, await desk.issue())).now
+        assert shown is not None and shown.path == "/ticket"
+        assert "A002" in shown.text and "Trước bác còn 1 người." in shown.text and "Biết đến lúc 08:00" in shown.text
+        assert "Chưa ước lượng được" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_the_ticket_says_which_counter_calls_and_what_became_of_it(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue()
+        await desk.open(2)
+        await desk.call(2)
+        visitor = await on_the_phone(desk, given)
+        assert visitor.now is not None and "Mời bác đến quầy 2" in visitor.now.text
+        assert 'data-state="called" data-calls="1"' in visitor.now.source
+        await desk.at(given["ticket_id"], "start")
+        assert "Quầy 2 đang phục vụ bác" in (await visitor.open("/ticket")).text
+        await desk.at(given["ticket_id"], "hold")
+        assert "đang để tại quầy 2" in (await visitor.open("/ticket")).text
+        await desk.at(given["ticket_id"], "start")
+        await desk.at(given["ticket_id"], "complete", outcome="supplement_needed")
+        assert "cần bổ sung giấy tờ" in (await visitor.open("/ticket")).text
+
+    played(tmp_path, story)
+
+
+def test_who_missed_the_call_is_told_what_to_do(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue()
+        await desk.open(1)
+        await desk.call(1)
+        await desk.at(given["ticket_id"], "no-show")
+        shown = (await on_the_phone(desk, given, "en")).now
+        assert shown is not None and "your number goes back to the front" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_a_pass_is_in_no_address_and_no_page(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue()
+        shown = (await on_the_phone(desk, given)).now
+        assert shown is not None and given["pass"].split(".")[1] not in shown.source + shown.path
+
+    played(tmp_path, story)
+
+
+def test_a_link_that_opens_nothing_is_said_to(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        visitor = Visitor(desk.client)
+        await visitor.open("/ticket")
+        for text in ("", "abc", f"31186-20261124-aaaaaaaaaaaa.{'a' * 26}"):
+            shown = await visitor.press("/ticket", **{"pass": text})
+            assert shown.status == 404 and "Không có phiếu nào với mã này" in shown.text
+        assert PASS_COOKIE not in desk.client.cookies
+
+    played(tmp_path, story)
+
+
+def test_help_is_asked_for_once_however_often_it_is_pressed(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        visitor = await on_the_phone(desk, await desk.issue())
+        fields = visitor.fields("/ticket/help")
+        for _ in range(2):
+            shown = await visitor.send("/ticket/help", fields)
+            assert shown.path == "/ticket" and "/ticket/help" not in [form.action for form in shown.forms]
+        assert len(await desk.published(HelpWanted)) == 1
+
+    played(tmp_path, story)
+
+
+def test_a_number_is_given_up_after_a_second_thought(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        visitor = await on_the_phone(desk, await desk.issue())
+        assert "Bỏ số A001?" in (await visitor.open("/ticket/cancel")).text
+        assert "không còn hiệu lực" in (await visitor.press("/ticket/cancel")).text
+        await visitor.open("/ticket/cancel")
+        shown = await visitor.press("/ticket/cancel")
+        assert shown.status == 409 and "đã hủy nên không thể hủy" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_how_it_was_is_asked_afterwards_and_thanked_for(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        visitor = await on_the_phone(desk, await a_visit(desk))
+        assert "Hãy chọn ít nhất một" in (await visitor.press("/ticket/opinion")).text
+        await visitor.open("/ticket")
+        assert "Cảm ơn bác đã cho ý kiến" in (await visitor.press("/ticket/opinion", waiting="bad")).text
+        assert (await desk.get(f"{AT}/report"))["opinions"]["waiting"]["bad"] == 1
+
+    played(tmp_path, story)
+
+
+def test_a_ticket_closed_on_a_borrowed_phone_is_gone_from_it(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        visitor = await on_the_phone(desk, await desk.issue())
+        shown = await visitor.press("/ticket/close")
+        assert "Hãy quét mã QR" in shown.text and "A001" not in shown.text
+
+    played(tmp_path, story)
+
+
+def test_a_clerk_who_looks_at_a_ticket_sees_it_as_its_holder(tmp_path: Path) -> None:
+    """A session beside the pass, as on a demonstrator's laptop."""
+
+    async def story(desk: Desk) -> None:
+        visitor = (await on_the_phone(desk, await desk.issue())).become(desk.staff)
+        assert "A001" in (await visitor.open("/ticket")).text
+        assert "không còn hiệu lực" in (await cancelled(visitor)).text
+
+    async def cancelled(visitor: Visitor) -> Shown:
+        await visitor.open("/ticket/cancel")
+        return await visitor.press("/ticket/cancel")
 
     played(tmp_path, story)

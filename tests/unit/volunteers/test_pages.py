@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from services.chassis import metrics
 from services.chassis.access import PASS_COOKIE
 from services.contracts.events import AssistanceRequested
 from services.contracts.words import AT_KIOSK, JobKind
-from tests.unit.volunteers.build import RIDE, TICKET, accepted, heard, issued
+from tests.unit.volunteers.build import RIDE, TICKET, accepted, completed, heard, issued
 from tests.unit.volunteers.running import Ward
 from tests.unit.volunteers.test_api import FLOOR, HELPS, RIDES, played
 from tests.visitor import Shown, Visitor
@@ -119,5 +120,97 @@ def test_a_number_of_another_centre_has_no_way_home_here(tmp_path: Path) -> None
         visitor = at_kiosk(ward)
         visitor.client.cookies.set(PASS_COOKIE, ward.system.access.passes.sign("31510-20261124-a1b2c3d4e5f6"))
         assert (await visitor.open(WHERE_TO)).path == "/kiosk"
+
+    played(tmp_path, story)
+
+
+# ------------------------------------------------------------------------------------------------- on the ticket
+
+MINE, RIDE_WANTED = "/volunteers/ticket", "/volunteers/ticket/ride"
+
+
+def on_the_phone(ward: Ward) -> Visitor:
+    visitor = Visitor(ward.client)
+    visitor.client.cookies.set(PASS_COOKIE, ward.system.access.passes.sign(TICKET))
+    return visitor
+
+
+def test_a_ride_is_asked_for_on_the_ticket_and_shows_who_drives_and_the_code_word(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1))
+        visitor = on_the_phone(ward)
+        assert "Không có xe về?" in (await visitor.open(MINE)).text
+        await visitor.open(RIDE_WANTED)
+        await visitor.press(RIDE_WANTED, hamlet="khu-vuc-5", destination="Số 12, hẻm 7", seats="2")
+        assert "Xong việc sẽ có người chở bác về" in (await visitor.open(MINE)).text
+        await ward.hear(completed(10))
+        ride = await ward.until(f"{RIDES}/{RIDE}", ward.holder, lambda ride: ride["state"] == "requested")
+        assert (ride["destination"], ride["seats"]) == ("Số 12, hẻm 7", 2)
+        await ward.post(f"{RIDES}/{RIDE}/assign", ward.coordinator, {"member": await ward.member("Phạm Quốc Duy")})
+        word = (await ward.get(f"{RIDES}/{RIDE}", ward.holder))["code_word"]
+        shown = await visitor.open(MINE)
+        assert "Bạn Duy đến đón bác" in shown.text and word in shown.text and "Phạm" not in shown.text
+
+    played(tmp_path, story)
+
+
+def test_a_ride_wished_for_at_the_kiosk_without_a_place_asks_for_it(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1, ride_home=True))
+        await ward.until(f"{RIDES}/{RIDE}", ward.holder, lambda ride: ride["state"] == "planned")
+        assert "Bác chưa cho biết về đâu" in (await on_the_phone(ward).open(MINE)).text
+
+    played(tmp_path, story)
+
+
+def test_who_needs_no_ride_any_more_says_so_and_may_ask_again(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1, ride_home=True))
+        await ward.until(f"{RIDES}/{RIDE}", ward.holder, lambda ride: ride["state"] == "planned")
+        visitor = on_the_phone(ward)
+        await visitor.open(MINE)
+        await visitor.press(f"{RIDE_WANTED}/cancel")
+        assert "Không có xe về?" in (await visitor.open(MINE)).text
+
+    played(tmp_path, story)
+
+
+def test_a_page_that_is_looked_at_again_and_again_opens_no_address(tmp_path: Path) -> None:
+    """Each opening of a citizen's data is a line in the log: one that asks every five seconds drowns the rest."""
+
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1))
+        await ward.post(
+            RIDES, ward.holder, {"ticket": ward.holder.removeprefix("Pass "), "destination": "Số 12, hẻm 7"}
+        )
+        before = openings()
+        assert "hẻm 7" not in (await on_the_phone(ward).open(MINE)).source
+        assert openings() == before
+
+    played(tmp_path, story)
+
+
+def openings() -> float:
+    return next(iter(metrics.openings.collect())).samples[0].value
+
+
+def test_help_shows_who_comes_by_his_given_name(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        member = await ward.member("Trần Thị Bích")
+        await ward.hear(issued(1, needs_help=True))
+        await ward.until(f"{HELPS}/{TICKET}-help", ward.holder, lambda help: help["state"] == "open")
+        visitor = on_the_phone(ward)
+        assert "Đang mời một bạn áo xanh" in (await visitor.open(MINE)).text
+        await ward.hear(accepted(20, member, JobKind.ASSISTANCE, at=ward.now))
+        await ward.until(f"{HELPS}/{TICKET}-help", ward.holder, lambda help: help["state"] == "taken")
+        assert "Bạn Bích đang đến giúp bác" in (await visitor.open(MINE)).text
+
+    played(tmp_path, story)
+
+
+def test_nobody_without_a_pass_sees_a_ride(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        answer = await ward.client.get(MINE)
+        assert answer.status_code == 401
 
     played(tmp_path, story)
