@@ -7,13 +7,13 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 UPGRADE := --upgrade
-LONGEST_FIRST := tests/faults tests/journeys tests/conformance tests/unit
+LONGEST_FIRST := tests/faults tests/journeys tests/browser tests/conformance tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-all check bench generate lock clean
+.PHONY: help up test test-all check bench screenshots generate lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: .venv/run.stamp ## start the demo: the story once, then the system stays up (ARGS="--port 9000" to change something)
 	@exec $(BIN)/caunoi up --demo $(ARGS)
@@ -34,6 +34,9 @@ check: .venv/test.stamp ## exactly what CI runs: format, lint, types, boundaries
 
 bench: .venv/test.stamp ## measure this machine: ratios side by side
 	$(BIN)/python -m tests.bench $(ARGS)
+
+screenshots: .venv/test.stamp ## take the pictures of the screens again (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 generate: .venv/run.stamp ## write the schemas, AsyncAPI, OpenAPI and the tables of the README again
 	$(BIN)/python -m services.caunoi.generate

@@ -23,6 +23,7 @@ from tests.bench.measures import (
     start_and_memory,
     with_a_past,
 )
+from tests.bench.screens import first_view
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 err = Console(stderr=True)
@@ -54,6 +55,7 @@ def main() -> None:
             measure("b", lambda: cycles_against_bare(ours, bare, given.rounds))
             measure("c", lambda: call_to_sms(ours))
         measure("d", lambda: start_and_memory(where / "start"))
+        measure("f", lambda: first_view(where / "screens", given.rounds))
         measure("e", lambda: with_a_past(where / "past", where / "empty", given.past, given.rounds))
     show(rows)
 

@@ -136,7 +136,10 @@ def _welcome(settings: Settings, kept: Kept, address: str) -> None:
     shown.out.print(
         f"\n[bold]Cầu Nối[/] đang chạy (dữ liệu minh hoạ; {CENTRE} mở cửa cả ngày lẫn đêm):\n"
         f"  trang theo dõi trực tiếp   [bold]{address}/[/]\n"
-        f"  giao diện lập trình (API)  {address}/openapi.json\n"
+        f"  đăng nhập cán bộ           {address}/sign-in\n"
+        f"  phiếu của người dân        {address}/ticket  (quét mã QR ở ki-ốt)\n"
+        + "".join(f"  {device.who:<26} {address}/device#{kept.devices[device.name]}\n" for device in DEVICES)
+        + f"  giao diện lập trình (API)  {address}/openapi.json\n"
         f"  ở cửa sổ khác              caunoi story{where} · caunoi tail{where} · caunoi messages{where} · "
         f"caunoi report{where}\n" + ("[dim]Ctrl-C để dừng · to stop[/]" if here else "")
     )

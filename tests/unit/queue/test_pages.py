@@ -380,3 +380,53 @@ def test_a_clerk_who_looks_at_a_ticket_sees_it_as_its_holder(tmp_path: Path) -> 
         return await visitor.press("/ticket/cancel")
 
     played(tmp_path, story)
+
+
+# ------------------------------------------------------------------------------------------- whatever is sent
+
+HOSTILE = (
+    "x" * 10_000,
+    "<svg onload=alert(1)>",
+    "\u202eevil\u202c",
+    "🛵🙏🏽",
+    "%(name)s {{ 7*7 }} ${1}",
+    "\0",
+    "'\";--",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
+def test_hostile_text_is_shown_as_text_or_refused_and_the_page_stays_whole(tmp_path: Path, text: str) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue()
+        visitor = await on_the_phone(desk, given)
+        await must_stay_whole(visitor, "/sign-in", text, name=text, password=text, back=text)
+        await must_stay_whole(visitor, "/device", text, token=text)
+        await must_stay_whole(visitor, "/ticket", text, **{"pass": text})
+        await visitor.press("/ticket", **{"pass": given["pass"]})
+        visitor.become(desk.kiosk)
+        wishes = "/kiosk/take/birth/wishes"
+        await must_stay_whole(visitor, wishes, text, help=text, contact_ref=text)
+
+    played(tmp_path, story)
+
+
+async def must_stay_whole(visitor: Visitor, path: str, text: str, **filled: str) -> None:
+    await visitor.open(path)
+    shown = await visitor.press(path, **filled)
+    assert shown.status < 500
+    assert shown.source.rstrip().endswith("</html>")
+    assert "<svg onload" not in shown.source and "49" not in shown.text
+
+
+def test_a_kiosk_whose_session_ended_says_that_it_must_be_signed_in(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        visitor = at_kiosk(desk)
+        await visitor.open("/kiosk/take/birth/wishes")
+        fields = visitor.fields("/kiosk/take/birth/wishes")
+        desk.later(days=3)
+        assert (await visitor.open("/kiosk")).path == "/sign-in"
+        shown = await visitor.send("/kiosk/take/birth/wishes", fields)
+        assert shown.status == 401 and "chưa được thực hiện" in shown.text
+
+    played(tmp_path, story)
