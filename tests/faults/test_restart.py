@@ -4,8 +4,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from tests.faults.books import FileBooks
 from tests.faults.diary import Diary
-from tests.faults.history import unpublished
 from tests.faults.test_power import Death, Morning, a_morning, a_ward_of_its_own, judged
 from tests.journeys.folding import unlike
 from tests.support import run
@@ -20,7 +20,7 @@ class Restarts(Morning):
         await asyncio.sleep(self.chance.uniform(0.4, 0.8))
         unanswered = self.diary.in_flight
         assert await asyncio.to_thread(self.system.stop, seconds=60) == 0
-        self.deaths.append(Death(unanswered, unpublished(self.system.data)))
+        self.deaths.append(Death(unanswered, FileBooks(self.system.data).standing().unpublished))
 
 
 def test_a_restart_in_order_loses_nothing_and_answers_nothing_that_asking_again_does_not_mend(tmp_path: Path) -> None:
