@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -205,7 +205,10 @@ class ServerBooks:
     def members(self, service: str) -> int:
         """How many processes read for it; 0 while they are still sharing it out among themselves."""
         group = f"{self._namespace}caunoi-{service}"
-        found = self._admin.describe_consumer_groups([group])[group].result()
+        try:
+            found = self._admin.describe_consumer_groups([group])[group].result()
+        except KafkaException:  # not yet, or not any more, known to who is asked
+            return 0
         return len(found.members) if found.state is ConsumerGroupState.STABLE else 0
 
     def _databases(self) -> list[Database[dict[str, Any]]]:

@@ -10,6 +10,7 @@ import pytest
 from services.chassis.access import Access
 from services.chassis.clock import system_clock
 from services.chassis.settings import Settings
+from tests.faults.books import at_rest
 from tests.faults.checker import check
 from tests.faults.diary import Client, Diary
 from tests.faults.history import History
@@ -94,6 +95,7 @@ def test_two_processes_restarted_in_turn_serve_one_hall_all_the_while(tmp_path: 
     with apart(tmp_path / "city", settings={"CAUNOI_STOP_SECONDS": "60"}, **only_queue) as city, city.books() as books:
         pair = city.services["queue"]
         run(Pair(pair, city.data / "secrets", diary).play(), seconds=200)
+        run(at_rest(books, seconds=120), seconds=150)
         assert [process.stop(seconds=60) for process in pair] == [0, 0]
         history = History(tuple(diary.attempts), books.records())
     assert {attempt.status for attempt in diary.attempts if attempt.outcome == "unknown"} <= {0, 503}
