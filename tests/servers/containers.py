@@ -1,5 +1,6 @@
 """The same two servers as containers, by testcontainers, where a Docker engine answers."""
 
+import logging
 import os
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,10 @@ from tests.servers.kafka import HEAP, SPARING, VERSION, Kafka
 from tests.servers.mongo import Mongod
 from tests.servers.process import Server, free_port
 
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the port of a container is open before its broker listens
+
+NOWHERE = Path("/nonexistent/in-a-container")
+"""Where a contained server has its data, as seen from here."""
 KAFKA, MONGO = f"apache/kafka:{VERSION}", "mongo:8.0"
 
 
@@ -66,13 +71,17 @@ class _Contained(Server):
     def remove(self) -> None:
         if self._container is not None:
             self._container.stop(force=True, delete_volume=True)
+            self._container = None
+
+    lose_disk = remove
+    """What it had is gone with it; the next `start` makes another one on the same port."""
 
 
 class MongodContained(_Contained, Mongod):
     """It listens inside on the port that it has outside, because a member of a replica set must reach itself."""
 
     def __init__(self) -> None:
-        super().__init__(Path(), Path(), free_port())
+        super().__init__(NOWHERE, NOWHERE, free_port())
 
     def start(self) -> None:
         self._begin()
@@ -87,7 +96,7 @@ class KafkaContained(_Contained, Kafka):
     """The settings of the native one, but for where it listens and what it calls its directory."""
 
     def __init__(self) -> None:
-        super().__init__(Path())
+        super().__init__(NOWHERE)
 
     def start(self) -> None:
         self._begin()
