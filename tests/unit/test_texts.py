@@ -54,7 +54,7 @@ def _all(string: object) -> bool:
 
 
 def _named(text: str) -> set[str]:
-    return set(re.findall(r"%\(\w+\)s|<[^>]+>", text))
+    return set(re.findall(r"%\(\w+\)s|\{\w+\}|<[^>]+>", text))
 
 
 class _Words(HTMLParser):

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from services.caunoi import shown
 from services.caunoi.client import Caller, connected
-from services.caunoi.sentences import WORDS
+from services.caunoi.pages.sentences import WORDS
 from services.chassis.settings import Settings
 
 

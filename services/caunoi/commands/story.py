@@ -22,7 +22,7 @@ from services.caunoi.demo.kept import Kept
 from services.caunoi.demo.people import CENTRE, COUNTER, DAUGHTER, LAND, MEMBERS, ON_DUTY
 from services.caunoi.failures import Failed
 from services.caunoi.feed import Told
-from services.caunoi.sentences import sentence
+from services.caunoi.pages.sentences import sentence
 from services.chassis.clock import local_day, system_clock
 from services.chassis.datadir import CannotStart
 from services.chassis.settings import Settings

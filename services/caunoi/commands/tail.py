@@ -12,7 +12,7 @@ from rich.markup import escape
 from services.caunoi import feed, shown
 from services.caunoi.client import connected
 from services.caunoi.feed import Told
-from services.caunoi.sentences import sentence
+from services.caunoi.pages.sentences import sentence
 from services.chassis.clock import LOCAL, system_clock
 from services.chassis.datadir import CannotStart
 from services.chassis.settings import Settings

@@ -7,14 +7,15 @@ in keeps its own session and sees its own centre. In a real system who is not si
 """
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Header, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from services.caunoi.demo.people import CENTRE
-from services.caunoi.sentences import FOLLOWS, SENTENCES, WORDS
+from services.caunoi.pages.sentences import FOLLOWS, SENTENCES, WORDS
 from services.chassis.access import Actor, NotYourRole, keep_session, may
 from services.chassis.ids import token
 from services.chassis.pages import ThePage
@@ -48,7 +49,7 @@ async def live_page(request: Request, page: ThePage, who: Annotated[Actor, may("
     centre = min(who.centres, default=None) if signed_in else CENTRE if looks_on else None
     board = await _board(system, centre, who) if centre else None
     feed = "/notify/feed" if signed_in else "/live/events"
-    words = _in_script({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS})
+    words = _in_script(_told({"says": SENTENCES, "follows": FOLLOWS, "words": WORDS}, page.speech._))
     answer = page.show("caunoi/live.html", centre=centre, board=board, feed=feed, words=words)
     if looks_on:
         issued = system.access.tokens.issue(f"{ONLOOKER}{token(12)}", ["display"], [CENTRE], lifetime=LOOKING_LASTS)
@@ -90,6 +91,11 @@ async def _board(system: System, centre: str, who: Actor) -> Board | None:
 
 def _looks_on(who: Actor) -> bool:
     return who.ref.startswith(ONLOOKER)
+
+
+def _told(text: Any, translate: Callable[[str], str]) -> Any:
+    """Tables of sentences, in the reader's language."""
+    return {name: _told(one, translate) for name, one in text.items()} if isinstance(text, Mapping) else translate(text)
 
 
 def _in_script(value: object) -> str:

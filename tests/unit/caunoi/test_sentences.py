@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from services.caunoi.sentences import FOLLOWS, SENTENCES, WORDS, sentence
+from services.caunoi.pages.sentences import FOLLOWS, SENTENCES, WORDS, sentence
 from services.contracts.events import EVENTS
 from services.contracts.words import Event
 
