@@ -8,7 +8,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -26,9 +26,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 accounts = typer.Typer(no_args_is_help=True, help="Tài khoản và thiết bị · accounts and devices")
+journal = typer.Typer(no_args_is_help=True, help="Nhật ký: việc gì đã xảy ra · what happened, fact by fact")
 dlq = typer.Typer(no_args_is_help=True, help="Sự kiện không xử lý được · dead letters")
 app.add_typer(accounts, name="accounts")
 app.add_typer(dlq, name="dlq")
+app.add_typer(journal, name="journal")
 
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="thư mục dữ liệu · data directory (CAUNOI_DATA, ./data)")
@@ -36,6 +38,8 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="cho máy đọc · for a machine")]
 Centre = Annotated[str, typer.Option("--centre", metavar="CODE", help="mã trung tâm · the centre's five digits")]
 Day = Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="ngày · local day (today)")]
+Since = Annotated[str, typer.Option("--since", metavar="TIME", help="từ lúc · 2026-11-24T08:00, 30m, 2h, 3d")]
+OneService = Annotated[str | None, typer.Option("--service", metavar="NAME", help="một dịch vụ · one service")]
 Account = Annotated[str, typer.Argument(metavar="NAME", help="tên đăng nhập hoặc mã tài khoản · name or reference")]
 Letter = Annotated[str, typer.Argument(metavar="REFERENCE", help="như trong dlq ls, ví dụ queue-called/0/12")]
 
@@ -43,14 +47,15 @@ Letter = Annotated[str, typer.Argument(metavar="REFERENCE", help="như trong dlq
 def main() -> NoReturn:
     """The entry point: runs a command and turns what went wrong into one line and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_run())
+    sys.exit(run())
 
 
-def _run() -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
+    """One command (None: that of this process); its exit code, after why it did not work was written."""
     from services.caunoi.shown import wrong
 
     try:
-        app()
+        app(arguments)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
@@ -344,6 +349,33 @@ def accounts_token(
     from services.caunoi.commands import accounts as command
 
     _done(command.token(_settings(data), account, days, as_json=json))
+
+
+@journal.command("ls")
+def journal_ls(
+    data: Data = None,
+    since: Since = "1h",
+    service: OneService = None,
+    about: Annotated[str | None, typer.Option("--about", metavar="REFERENCE", help="chỉ phiếu, chuyến xe này")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="bao nhiêu dòng · how many")] = 200,
+    json: Json = False,
+) -> None:
+    """Xem sự việc, cũ nhất trước · read it, oldest first"""
+    from services.caunoi.commands import journal as command
+
+    _done(command.listed(_settings(data), service=service, since=since, about=about, limit=limit, as_json=json))
+
+
+@journal.command("republish")
+def journal_republish(
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="từ lúc · 2026-11-24T08:00, 30m, 2h, 3d")],
+    data: Data = None,
+    service: OneService = None,
+) -> None:
+    """Phát lại sự kiện; ai đã xử lý thì bỏ qua · publish again; whoever had handled it does nothing"""
+    from services.caunoi.commands import journal as command
+
+    _done(command.republish(_settings(data), since=since, service=service))
 
 
 @dlq.command("ls")

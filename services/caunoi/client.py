@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
 from services.caunoi.failures import Failed
 from services.chassis.datadir import CannotStart, DataDirectory, InUse
 from services.chassis.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 class Answered(Failed):
@@ -89,7 +92,7 @@ class Caller:
 @asynccontextmanager
 async def connected(settings: Settings, *, make: bool = False) -> AsyncIterator[Caller]:
     """The operator at the system of `settings`. `make`: a data directory that does not exist yet is begun."""
-    if settings.backend == "distributed":
+    if settings.on_servers:
         async with client(settings.gateway_url, settings) as http:
             yield Caller(http, f"Bearer {held_token(settings)}")
         return
@@ -111,6 +114,19 @@ async def connected(settings: Settings, *, make: bool = False) -> AsyncIterator[
             yield caller
     finally:
         directory.release()
+
+
+@asynccontextmanager
+async def at_the_stores(settings: Settings) -> AsyncIterator[Caller]:
+    """The operator at `/ops`: opened here on servers, though no service runs; a system's own files are its own."""
+    if not settings.on_servers:
+        async with connected(settings) as caller:
+            yield caller
+        return
+    from services.caunoi.app import tools
+
+    async with _in_here(tools(settings), settings) as http:
+        yield Caller(http, f"Bearer {held_token(settings)}")
 
 
 @asynccontextmanager
@@ -142,20 +158,24 @@ def held_token(settings: Settings) -> str:
 async def _opened_here(settings: Settings) -> AsyncIterator[Caller]:
     from services.caunoi.app import build  # half a second of imports that a running system spares us
     from services.caunoi.commands.up import operator_token
+
+    app = build(settings)
+    async with _in_here(app, settings) as http:
+        yield Caller(http, f"Bearer {await operator_token(app)}")
+
+
+@asynccontextmanager
+async def _in_here(app: "FastAPI", settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     from services.chassis import logs
     from services.chassis.errors import Unavailable
 
     logs.start("error")
-    app = build(settings)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(app.router.lifespan_context(app))
-            token = await operator_token(app)
         except Unavailable as error:
             raise CannotStart(error.says("vi"), error.says("en")) from None
-        transport = httpx2.ASGITransport(app)
-        http = client(HERE, settings, transport)
-        yield Caller(await stack.enter_async_context(http), f"Bearer {token}")
+        yield await stack.enter_async_context(client(HERE, settings, httpx2.ASGITransport(app)))
 
 
 def client(address: str, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:

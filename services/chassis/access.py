@@ -364,7 +364,7 @@ class Access:
     """Everything a process needs to know who calls; `app.state.system.access`."""
 
     def __init__(self, settings: Settings, clock: Clock, keys: Keys | None = None) -> None:
-        self.keys = keys or Keys.at(settings.secrets_directory, make=settings.backend == "embedded")
+        self.keys = keys or Keys.at(settings.secrets_directory, make=not settings.on_servers)
         self.passes = Passes(self.keys.passes)
         self.tokens = Tokens(self.keys.signing, clock, timedelta(hours=settings.token_hours), self.passes)
         self.accounts = AccountsKnown(clock)

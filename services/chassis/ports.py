@@ -3,10 +3,11 @@
 What a backend promises beyond the least is declared (`StorePromises`, `BusPromises`) and drives `tests/conformance`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from services.contracts.words import Fact
@@ -225,8 +226,8 @@ class TopicSpec:
     compacted: bool = False
 
 
-class Topics(Protocol):
-    """Topics of a cluster, made from the contract."""
+class Cluster(Protocol):
+    """A bus of servers that several systems may share: its topics are made by command, and others may read it."""
 
     async def provision(self, topics: Sequence[TopicSpec]) -> list[str]:
         """Make what is missing; the names of those made."""
@@ -234,6 +235,10 @@ class Topics(Protocol):
 
     async def drift(self, topics: Sequence[TopicSpec]) -> list[str]:
         """Where contract and cluster differ, a line each; nothing is changed."""
+        ...
+
+    async def readers(self, groups: Sequence[str]) -> dict[str, int]:
+        """How many processes read as each of these groups now."""
         ...
 
 
@@ -306,3 +311,41 @@ class Bus(Protocol):
         ...
 
     async def health(self) -> dict[str, Any]: ...
+
+
+# -------------------------------------------------------------------------------------------------------- copies
+
+
+class Copies(Protocol):
+    """Copies of what services keep, taken while they run, and put back while nobody runs. Names are those of the files
+    in a backup. Errors come out as `Unavailable`."""
+
+    kind: str
+    """A backup of another kind is not put back."""
+    with_views: bool
+    """Views are in it; otherwise they are rebuilt after it was put back."""
+
+    @property
+    def data(self) -> Sequence[str]: ...
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Keys of subjects, which go into a backup of their own."""
+        ...
+
+    def occupied(self) -> bool:
+        """Something is kept here already."""
+        ...
+
+    def take(self, names: Sequence[str], into: Path, before: datetime) -> Iterator[str]:
+        """Write copies into a directory, each of one consistent moment with facts from `before` on; gives each name
+        that there was something of."""
+        ...
+
+    def check(self, file: Path) -> None:
+        """It is whole: raises `Unavailable` unless every page or document can be read."""
+        ...
+
+    def put(self, names: Sequence[str], unpacked: Path, aside: str) -> None:
+        """Make these what is kept. What was there stays, under the name `aside`."""
+        ...

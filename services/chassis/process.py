@@ -32,5 +32,7 @@ def application(
 
     routers = [router for service in services for router in service.serves]
     app = create_app(system, [*routers, ops.router, *more], lifespan)
+    for service in services:  # behind a gateway, which passes on by the first word of a path
+        app.add_api_route(f"/{service.name}/readyz", ops.readyz, include_in_schema=False, response_model=ops.Readiness)
     app.state.started = False
     return app

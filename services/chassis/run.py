@@ -240,7 +240,7 @@ def address_of(settings: Settings) -> str:
 @contextlib.contextmanager
 def data_directory(settings: Settings) -> Iterator[DataDirectory | None]:
     """The one of this process, taken and settled; none where what is kept lies on servers. Raises `CannotStart`."""
-    if settings.backend == "distributed":
+    if settings.on_servers:
         yield None
         return
     directory = DataDirectory(settings.data)

@@ -107,6 +107,11 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}{field.upper()}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
 
     @property
+    def on_servers(self) -> bool:
+        """What is kept lies on servers that processes share; otherwise in a directory that one has to itself."""
+        return self.backend == "distributed"
+
+    @property
     def secrets_directory(self) -> Path:
         return self.secrets or self.data / "secrets"
 
@@ -140,7 +145,7 @@ class Settings(BaseSettings):
     @property
     def operator_token(self) -> Path:
         """The command line's way in: made by `caunoi secrets`, or by a system with a data directory of its own."""
-        beside = self.secrets_directory if self.backend == "distributed" else self.data
+        beside = self.secrets_directory if self.on_servers else self.data
         return beside / "operator.token"
 
     @property

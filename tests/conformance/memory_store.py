@@ -109,10 +109,13 @@ class MemoryStore:
 
     async def owed(self, limit: int) -> list[Entry]:
         await self._reach()
+        self._read_at = self._shelf.published
         return [entry for entry in self._shelf.journal[self._shelf.published :] if entry.topic][:limit]
 
     async def published(self, entries: Sequence[Entry]) -> None:
         await self._reach()
+        if self._shelf.published < self._read_at:
+            return  # rewound meanwhile
         for entry in entries:
             self._shelf.published = max(self._shelf.published, self._shelf.journal.index(entry) + 1)
 

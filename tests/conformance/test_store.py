@@ -184,6 +184,20 @@ def test_the_journal_can_be_owed_again_from_a_time(opened: Opener) -> None:
     run(story())
 
 
+def test_what_is_owed_again_while_it_is_being_published_stays_owed(opened: Opener) -> None:
+    async def story() -> None:
+        async with opened() as store:
+            await store.commit([write("a", 0, *(entry("x", place) for place in range(1, 4)))])
+            await store.published(await store.owed(10))
+            await store.commit([write("a", 1, entry("x", 4))])
+            in_flight = await store.owed(10)
+            await store.rewind(NOW)
+            await store.published(in_flight)
+            assert [found.sequence for found in await store.owed(10)] == [1, 2, 3, 4]
+
+    run(story())
+
+
 def test_the_journal_pages_by_a_cursor(opened: Opener) -> None:
     async def story() -> None:
         async with opened() as store:

@@ -15,7 +15,7 @@ from services.chassis.ids import token
 from services.chassis.ports import Record, TopicSpec
 from services.chassis.views import Projector
 from tests import servers
-from tests.servers.mongo import Mongod, binary
+from tests.servers.mongo import Mongod
 from tests.servers.process import free_port
 from tests.servers.secured import PASSWORD, USER, Authority, SecuredKafka, SecuredMongod
 from tests.support import run
@@ -33,11 +33,9 @@ class Secured:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    servers.mongo(), servers.kafka()  # skips where servers cannot be had
+    program = servers.natively()
     folder = tmp_path_factory.mktemp("secured")
     authority, stranger = Authority(folder / "ours"), Authority(folder / "others")
-    program = binary()
-    assert program
     kafka = SecuredKafka(folder / "kafka", authority)
     mongo = SecuredMongod(program, folder / "mongo", free_port(), authority)
     try:
@@ -138,9 +136,7 @@ def test_mongodb_says_what_is_wrong_with_who_comes(secured: Secured, client: str
 
 
 def test_a_mongodb_that_is_no_replica_set_cannot_be_used(tmp_path: Path) -> None:
-    servers.mongo()
-    program = binary()
-    assert program
+    program = servers.natively()
     alone = Standalone(program, tmp_path / "alone", free_port())
     alone.start()
     try:

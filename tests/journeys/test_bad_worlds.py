@@ -28,7 +28,7 @@ from tests import servers
 from tests.faults.syscalls import failing
 from tests.journeys.system import ROOT, free_port
 from tests.journeys.ward import QUEUE_PART
-from tests.servers.mongo import Mongod, binary
+from tests.servers.mongo import Mongod
 from tests.servers.process import free_port as server_port
 from tests.support import run
 
@@ -156,9 +156,7 @@ def test_data_of_a_newer_version_are_left_alone(queue: Callable[..., Queue]) -> 
 
 
 def test_a_database_that_is_not_up_yet_is_waited_for(queue: Callable[..., Queue], tmp_path: Path) -> None:
-    servers.mongo()
-    program = binary()
-    assert program
+    program = servers.natively()
     late = Mongod(program, tmp_path / "mongo", server_port())
     ours = queue(CAUNOI_MONGO_URL=late.url)
     ours.start()
@@ -186,9 +184,7 @@ def test_what_was_answered_before_the_volume_of_the_database_was_full_is_kept(
     queue: Callable[..., Queue], tmp_path: Path
 ) -> None:
     """A mongod that cannot write ends itself; to us it is away until somebody has made room and started it."""
-    servers.mongo()
-    program = binary()
-    assert program
+    program = servers.natively()
     filling = Mongod(program, tmp_path / "mongo", server_port())
     filling.start()
     ours = queue(CAUNOI_MONGO_URL=filling.url)

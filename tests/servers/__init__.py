@@ -95,6 +95,15 @@ def _natively_impossible() -> str | None:
     return native_kafka.impossible()
 
 
+def natively() -> Path:
+    """For tests that run servers of their own kind: where mongod is; skips where one of the two cannot be run so."""
+    program = native_mongo.binary()
+    if why := _natively_impossible():
+        raise _missing(why)
+    assert program
+    return program
+
+
 def _contained(make: Callable[[], Any], natively: Callable[[], S]) -> S:
     server = make()
     try:

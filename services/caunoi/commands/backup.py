@@ -1,9 +1,9 @@
 """`caunoi backup` and `caunoi restore`.
 
-A backup is one tar file: each database as it was at one moment, and `manifest.json` with the moment at which it began.
-The moments differ by a little, so restoring makes every service read the bus again, and publish again, from 15 minutes
-before that; marks make it harmless. Keys go to a file of their own (`--keys`), to be kept elsewhere and not for long:
-whoever was erased since comes back with it.
+A backup is one tar file: what each service keeps as it was at one moment, and `manifest.json` with the moment at which
+it began. Files are copied as files, databases of MongoDB as BSON; Kafka is not in it. Restoring makes every service
+read the bus again, and publish again, from 15 minutes before that moment; marks make it harmless. Keys go to a file of
+their own (`--keys`), to be kept elsewhere and not for long: whoever was erased since comes back with it.
 """
 
 import asyncio
@@ -22,44 +22,52 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.caunoi import shown
+from services.caunoi.commands.rest import at_rest
 from services.caunoi.failures import Failed
 from services.caunoi.services import SERVICES
 from services.chassis import logs
-from services.chassis.backends import sqlite_backup
+from services.chassis.backends.chosen import Backend
 from services.chassis.clock import LOCAL, system_clock
 from services.chassis.datadir import VERSION, CannotStart, DataDirectory, InUse
 from services.chassis.errors import Unavailable
 from services.chassis.keys import write_secret
+from services.chassis.ports import Copies
 from services.chassis.service import System, topic_specs
 from services.chassis.settings import Settings
 
 BEFORE: Final = timedelta(minutes=15)
 MANIFEST: Final = "manifest.json"
-DATABASES: Final = (*(f"{service.name}.sqlite" for service in SERVICES), "bus.sqlite")
-KEY_TABLES: Final = tuple(f"{service.name}.keys.sqlite" for service in SERVICES)
-PLAIN: Final = ("demo", "demo.json")
+SECRETS: Final = "secrets/"
+NAMES: Final = tuple(service.name for service in SERVICES)
 
 
 # ----------------------------------------------------------------------------------------------------- backing up
 
 
 def back_up(settings: Settings, to: Path, keys: Path | None) -> None:
-    """Whether a system runs on the directory or not."""
-    directory = DataDirectory(settings.data)
-    if directory.is_new:
-        raise CannotStart(f"{settings.data}: chưa có dữ liệu ở đây.", f"{settings.data}: there is no data here.")
-    with _at_rest_or_running(directory):
-        begun = system_clock()
-        target = to / f"caunoi-{begun.astimezone(LOCAL):%Y%m%d-%H%M%S}.tar.gz" if to.is_dir() else to
-        _write(target, "data", settings.data, begun, [*DATABASES, *PLAIN])
-        if keys:
-            names = [*KEY_TABLES, *(f"secrets/{file.name}" for file in settings.secrets_directory.glob("*.key"))]
-            _write(keys, "keys", settings.data, begun, names, settings.secrets_directory)
+    """Whether a system runs or not."""
+    copies = _copies(settings)
+    try:
+        if not copies.occupied():
+            where = _where(settings)
+            raise CannotStart(f"{where}: chưa có dữ liệu ở đây.", f"{where}: there is no data here.")
+        with _at_rest_or_running(settings):
+            begun = system_clock()
+            target = to / f"caunoi-{begun.astimezone(LOCAL):%Y%m%d-%H%M%S}.tar.gz" if to.is_dir() else to
+            _write(target, "data", copies, copies.data, begun)
+            if keys:
+                _write(keys, "keys", copies, copies.keys, begun, sorted(settings.secrets_directory.glob("*.key")))
+    except Unavailable as error:
+        raise Failed(error.says("vi"), error.says("en")) from None
 
 
 @contextmanager
-def _at_rest_or_running(directory: DataDirectory) -> Iterator[None]:
-    """Nobody may start on it or restore into it meanwhile; a system that runs on it goes on."""
+def _at_rest_or_running(settings: Settings) -> Iterator[None]:
+    """Nobody may start on the directory or restore into it meanwhile; a system that runs on it goes on."""
+    if settings.on_servers:
+        yield
+        return
+    directory = DataDirectory(settings.data)
     try:
         directory.take()
     except InUse:
@@ -72,40 +80,36 @@ def _at_rest_or_running(directory: DataDirectory) -> Iterator[None]:
 
 
 def _write(
-    target: Path, kind: str, data: Path, begun: datetime, names: Sequence[str], key_files: Path | None = None
+    target: Path, kind: str, copies: Copies, names: Sequence[str], begun: datetime, key_files: Sequence[Path] = ()
 ) -> None:
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as temporary:
-        copies = Path(temporary)
+        into = Path(temporary)
         found: dict[str, dict[str, Any]] = {}
         with shown.progress(f"sao lưu {target.name}", total=len(names)) as bar:
-            for name in names:
-                source = key_files / Path(name).name if key_files and name.startswith("secrets/") else data / name
-                if source.exists():
-                    found[name] = _copy(source, copies / name)
+            for name in copies.take(names, into, begun - BEFORE):
+                copies.check(into / name)
+                found[name] = _described(into / name)
                 bar.advance(bar.task_ids[0])
-        manifest = {"kind": kind, "version": VERSION, "begun": begun.isoformat(), "files": found}
-        packed = copies / "packed"
+        for key in key_files:
+            (into / SECRETS).mkdir(exist_ok=True)
+            shutil.copyfile(key, into / SECRETS / key.name)
+            found[SECRETS + key.name] = _described(key)
+        manifest = {"kind": kind, "of": copies.kind, "version": VERSION, "begun": begun.isoformat(), "files": found}
+        packed = into / "packed"
         with _private(packed) as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
             _add(tar, MANIFEST, json.dumps(manifest, indent=2).encode())
             for name in found:
-                tar.add(copies / name, name, filter=_nameless)
-        _verify(packed)
+                tar.add(into / name, name, filter=_nameless)
+        _verify(packed, copies)
         packed.replace(target)
     _sync(target.parent)
     size = target.stat().st_size / 1_048_576
     shown.out.print(f"Đã sao lưu và kiểm tra: [bold]{target}[/] ({len(found)} tệp, {size:.1f} MiB). [dim]verified[/]")
 
 
-def _copy(source: Path, target: Path) -> dict[str, Any]:
-    target.parent.mkdir(exist_ok=True)
-    if source.suffix == ".sqlite":
-        try:
-            sqlite_backup.copy(source, target)
-        except Unavailable as error:
-            raise Failed(error.says("vi"), error.says("en")) from None
-    else:
-        shutil.copyfile(source, target)
-    return {"bytes": target.stat().st_size, "sha256": _sha256(target)}
+def _described(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 
 
 @contextmanager
@@ -134,89 +138,93 @@ def _nameless(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def restore(settings: Settings, file: Path, keys: Path | None, *, replace: bool) -> None:
-    """All of it is unpacked and checked before anything in the directory changes."""
+    """All of it is unpacked and checked before anything that is kept changes."""
     logs.start("error")
-    directory = DataDirectory(settings.data)
     try:
-        directory.take()
-        _restore(settings, directory, file, keys, replace)
-    except InUse:
-        raise CannotStart(
-            f"{settings.data}: hệ thống đang chạy; hãy dừng nó trước khi phục hồi.",
-            f"{settings.data}: a system runs on it; stop it before you restore.",
-        ) from None
+        with at_rest(settings):
+            _restore(settings, _copies(settings), file, keys, replace)
     except Unavailable as error:
         raise Failed(error.says("vi"), error.says("en")) from None
-    finally:
-        directory.release()
 
 
-def _restore(settings: Settings, directory: DataDirectory, file: Path, keys: Path | None, replace: bool) -> None:
-    data = settings.data
-    if not directory.is_new and not replace:
+def _restore(settings: Settings, copies: Copies, file: Path, keys: Path | None, replace: bool) -> None:
+    where = _where(settings)
+    if copies.occupied() and not replace:
         raise CannotStart(
-            f"{data}: đã có dữ liệu; thêm --replace để dời nó sang bên rồi phục hồi.",
-            f"{data}: there is data already; add --replace to set it aside and restore.",
+            f"{where}: đã có dữ liệu; thêm --replace để dời nó sang bên rồi phục hồi.",
+            f"{where}: there is data already; add --replace to set it aside and restore.",
         )
-    if keys is None and not any(settings.secrets_directory.glob("*.key")):
-        raise Failed(
-            f"{settings.secrets_directory}: không có khoá; hãy thêm --keys FILE (tên, số điện thoại đều được mã hoá).",
-            "There are no keys here, and names and phone numbers are encrypted: add --keys FILE.",
-        )
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=data) as temporary:
+    aside = f"before-restore-{system_clock().astimezone(LOCAL):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    beside = file.parent if settings.on_servers else settings.data  # files are renamed, not copied: on the same disk
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=beside) as temporary:
         unpacked = Path(temporary)
-        manifest = _unpack(file, unpacked, "data")
-        key_manifest = _unpack(keys, unpacked, "keys") if keys else None
-        replaced = [*manifest["files"], *(key_manifest["files"] if key_manifest else ())]
-        _set_aside(settings, [*DATABASES, *PLAIN, *(KEY_TABLES if keys else ()), *replaced])
-        for name in replaced:
-            target = _place(settings, name)
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (unpacked / name).replace(target)
-            _sync(target.parent)
-    write_secret(data / "version", f"{manifest['version']}\n".encode())
-    since = datetime.fromisoformat(manifest["begun"]) - BEFORE
-    owed = asyncio.run(_rewind(System(SERVICES, settings), since))
-    when = datetime.fromisoformat(manifest["begun"]).astimezone(LOCAL)
+        manifest = _unpack(file, unpacked, "data", copies)
+        names = list(manifest["files"])
+        if keys is None and not any(settings.secrets_directory.glob("*.key")):
+            raise Failed(
+                f"{settings.secrets_directory}: không có khoá; hãy thêm --keys FILE (tên, số điện thoại được mã hoá).",
+                "There are no keys here, and names and phone numbers are encrypted: add --keys FILE.",
+            )
+        if keys:
+            names += _unpack(keys, unpacked, "keys", copies)["files"]
+        _put_keys(settings, unpacked, [name for name in names if name.startswith(SECRETS)], aside)
+        copies.put([name for name in names if not name.startswith(SECRETS)], unpacked, aside)
+    if not settings.on_servers:
+        _sync(settings.data)
+        write_secret(settings.data / "version", f"{manifest['version']}\n".encode())
+    begun = datetime.fromisoformat(manifest["begun"])
+    owed = asyncio.run(_rewind(System(SERVICES, settings), begun - BEFORE, with_views=copies.with_views))
     shown.out.print(
-        f"Đã phục hồi dữ liệu lúc {when:%H:%M:%S %d/%m/%Y}; {owed} sự kiện sẽ được phát lại khi khởi động. "
-        f"[dim]{owed} events will be published again at the next start[/]"
+        f"Đã phục hồi dữ liệu lúc {begun.astimezone(LOCAL):%H:%M:%S %d/%m/%Y}; {owed} sự kiện sẽ được phát lại khi "
+        f"khởi động. [dim]{owed} events will be published again at the next start[/]"
     )
 
 
-def _set_aside(settings: Settings, names: Sequence[str]) -> None:
-    """What was there stays there, in a directory of its own."""
-    aside = settings.data / f"before-restore-{system_clock().astimezone(LOCAL):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    for name in dict.fromkeys(names):
-        present = _place(settings, name)
-        for file in (present, *(present.with_name(present.name + end) for end in ("-wal", "-shm"))):
-            if file.exists():
-                kept = aside / Path(name).parent / file.name
-                kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                file.replace(kept)
+def _put_keys(settings: Settings, unpacked: Path, names: Sequence[str], aside: str) -> None:
+    """Those that are the same stay: where services only read them, they may lie in a place that cannot be written."""
+    for name in names:
+        place = settings.secrets_directory / Path(name).name
+        content = (unpacked / name).read_bytes()
+        if place.exists():
+            if place.read_bytes() == content:
+                continue
+            kept = place.parent / aside
+            kept.mkdir(exist_ok=True, mode=0o700)
+            place.replace(kept / place.name)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_secret(place, content)
 
 
-def _place(settings: Settings, name: str) -> Path:
-    return settings.secrets_directory / Path(name).name if name.startswith("secrets/") else settings.data / name
-
-
-async def _rewind(system: System, since: datetime) -> int:
+async def _rewind(system: System, since: datetime, *, with_views: bool) -> int:
     owed = 0
     await system.bus.open(topic_specs())
     for name, running in system.running.items():
         await system.bus.rewind(name, since)
         await running.store.open()
         owed += await running.store.rewind(since)
+        if not with_views:
+            with shown.progress(f"{name}: dựng lại các bảng đọc") as bar:
+                await running.store.rebuild(lambda done: bar.update(bar.task_ids[0], completed=done))
         await running.store.close()
     await system.bus.close()
     return owed
 
 
+def _copies(settings: Settings) -> Copies:
+    copies = Backend.chosen(settings).copies
+    assert copies
+    return copies(NAMES)
+
+
+def _where(settings: Settings) -> str:
+    return "MongoDB" if settings.on_servers else str(settings.data)
+
+
 # ------------------------------------------------------------------------------------------------------- checking
 
 
-def _unpack(file: Path, to: Path, kind: str) -> dict[str, Any]:
-    manifest = _verify(file, to)
+def _unpack(file: Path, to: Path, kind: str, copies: Copies) -> dict[str, Any]:
+    manifest = _verify(file, copies, to)
     if manifest["kind"] != kind:
         raise Failed(
             f"{file}: đây là bản sao lưu loại khác ({manifest['kind']}).", f"{file}: this is not a {kind} backup."
@@ -227,18 +235,23 @@ def _unpack(file: Path, to: Path, kind: str) -> dict[str, Any]:
             f"{file}: written by a newer version ({manifest['version']}); this program knows {VERSION}.",
         )
     for name in manifest["files"]:
-        if name.endswith(".sqlite"):
-            sqlite_backup.check(to / name)
+        if not name.startswith(SECRETS):
+            copies.check(to / name)
     return manifest
 
 
-def _verify(file: Path, to: Path | None = None) -> dict[str, Any]:
+def _verify(file: Path, copies: Copies, to: Path | None = None) -> dict[str, Any]:
     """Read the archive again, every byte against its manifest; unpack it if `to` is given. Only known names count."""
     try:
         with tarfile.open(file, "r:*") as tar:
             manifest: dict[str, Any] = json.loads(_member(tar, MANIFEST).read())
+            if (of := manifest.get("of", "files")) != copies.kind:
+                raise Failed(
+                    f"{file}: bản sao lưu của kho khác ({of}); ở đây là {copies.kind} (CAUNOI_BACKEND).",
+                    f"{file}: a backup of {of}, and this is {copies.kind}; see CAUNOI_BACKEND.",
+                )
             for name, said in manifest["files"].items():
-                if not _known(name):
+                if not _known(name, copies):
                     raise ValueError(name)
                 digest = _take(_member(tar, name), to / name if to else None)
                 if digest != said["sha256"]:
@@ -248,9 +261,9 @@ def _verify(file: Path, to: Path | None = None) -> dict[str, Any]:
     return manifest
 
 
-def _known(name: str) -> bool:
-    key = name.startswith("secrets/") and name.endswith(".key") and name.count("/") == 1
-    return key or name in (*DATABASES, *KEY_TABLES, *PLAIN)
+def _known(name: str, copies: Copies) -> bool:
+    key = name.startswith(SECRETS) and name.endswith(".key") and name.count("/") == 1
+    return key or name in (*copies.data, *copies.keys)
 
 
 def _member(tar: tarfile.TarFile, name: str) -> Any:
@@ -272,11 +285,6 @@ def _take(source: Any, target: Path | None) -> str:
             digest.update(piece)
             file.write(piece)
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(directory: Path) -> None:

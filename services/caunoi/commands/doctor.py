@@ -4,34 +4,31 @@ import os
 import shutil
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
+
+import httpx2
 
 from services.caunoi import shown
-from services.caunoi.client import Answered, Caller, connected
+from services.caunoi.client import Answered, Caller, at_the_stores, connected
 from services.caunoi.commands.accounts import every
-from services.chassis.clock import system_clock
-from services.chassis.settings import Settings
+from services.caunoi.failures import Failed
+from services.caunoi.services import SERVICES
+from services.chassis.backends.chosen import Backend
+from services.chassis.clock import STEP, system_clock
+from services.chassis.datadir import CannotStart
+from services.chassis.findings import Finding, Level, clocks, room
+from services.chassis.keys import Keys
+from services.chassis.service import topic_specs
+from services.chassis.settings import Settings, SettingsError
 
-Level = Literal["well", "look", "ill"]
-MIB = 1_048_576
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`level`: well; look: not urgent; ill: something does not work (exit code 1)."""
-
-    level: Level
-    what: str
-    do: str = ""
+NAMES = tuple(service.name for service in SERVICES)
 
 
 async def examine(settings: Settings, *, as_json: bool) -> int:
-    async with connected(settings) as operator:
-        found = [finding async for finding in _asked(operator, settings)]
-    found.extend(_seen(settings))
+    found = [finding async for finding in _all(settings)]
     if as_json:
         shown.as_json([asdict(finding) for finding in found])
     else:
@@ -41,35 +38,88 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
     return int(any(finding.level == "ill" for finding in found))
 
 
+async def _all(settings: Settings) -> AsyncIterator[Finding]:
+    if not settings.on_servers:
+        async with connected(settings) as operator:
+            async for finding in _asked(operator, settings):
+                yield finding
+        yield room(shutil.disk_usage(settings.data).free, "Ổ đĩa")
+    else:
+        examine = Backend.chosen(settings).examine
+        assert examine
+        async for finding in examine(NAMES, topic_specs()):
+            yield finding
+        async for finding in _apart(settings):
+            yield finding
+    for finding in _seen(settings):
+        yield finding
+
+
+# ------------------------------------------------------------------------------------- a system with files of its own
+
+
 async def _asked(operator: Caller, settings: Settings) -> AsyncIterator[Finding]:
     """What the system says of itself."""
     if operator.over_http:
         yield Finding("well", f"Hệ thống đang chạy và trả lời ở {operator.http.base_url}")
     else:
         yield Finding("look", f"Không có hệ thống nào chạy trên {settings.data}", "caunoi up")
-    ready = await _readiness(operator)
-    for name, state in ready["services"].items():
-        for finding in _service(name, state):
-            yield finding
-    for trouble in ready["why"]:
-        yield Finding("look", f"Hoạt động không đầy đủ: {trouble}", "xem nhật ký (log) của hệ thống")
-    letters = (await operator.get("/ops/dlq"))["letters"]
-    if letters:
-        yield Finding("look", f"{len(letters)} sự kiện không xử lý được", "caunoi dlq ls, rồi replay hoặc discard")
-    else:
-        yield Finding("well", "Không có sự kiện nào bị bỏ lại")
+    for finding in _ready(await _readiness(operator, "/readyz")):
+        yield finding
+    yield await _letters(operator)
     yield await _accounts(operator)
     if operator.over_http:
         yield await _clock(operator)
 
 
-async def _readiness(operator: Caller) -> Any:
+# ------------------------------------------------------------------------------------------------- services on servers
+
+
+async def _apart(settings: Settings) -> AsyncIterator[Finding]:
+    """Each service through the gateway, and what lies on the servers."""
     try:
-        return await operator.get("/readyz")
+        async with at_the_stores(settings) as here:
+            yield await _letters(here)
+    except (Failed, CannotStart) as away:
+        yield Finding("look", f"Không xem được sự kiện bị bỏ lại: {away.vi}", "sửa điều trên trước")
+    async with connected(settings) as operator:
+        reached = []
+        for name in NAMES:
+            try:
+                found = await _readiness(operator, f"/{name}/readyz")
+                mine = {"services": {name: found["services"][name]}, "why": found["why"]}
+            except (Failed, KeyError) as away:
+                why = away.vi if isinstance(away, Failed) else "câu trả lời không phải của dịch vụ này"
+                yield Finding(
+                    "ill", f"{name}: {why}", f"dịch vụ có chạy không? CAUNOI_GATEWAY_URL={settings.gateway_url}"
+                )
+                continue
+            reached.append(name)
+            yield Finding("well", f"{name}: trả lời qua {settings.gateway_url}")
+            for finding in _ready(mine):
+                yield finding
+        if "queue" in reached:
+            yield await _accounts(operator)
+            yield await _clock(operator)
+
+
+# -------------------------------------------------------------------------------------------------------------- both
+
+
+async def _readiness(operator: Caller, path: str) -> Any:
+    try:
+        return await operator.get(path)
     except Answered as answered:
         if "services" in answered.problem:
             return answered.problem
         raise
+
+
+def _ready(readiness: Any) -> Iterator[Finding]:
+    for name, state in readiness["services"].items():
+        yield from _service(name, state)
+    for why in readiness["why"]:
+        yield Finding("look", f"Hoạt động không đầy đủ: {why}", "xem nhật ký (log) của hệ thống")
 
 
 def _service(name: str, state: dict[str, Any]) -> Iterator[Finding]:
@@ -78,6 +128,8 @@ def _service(name: str, state: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("ill", f"{name}: kho dữ liệu có sự cố: {trouble}", "kiểm tra ổ đĩa và chỗ trống")
     elif (store.get("journal_mode"), store.get("synchronous")) == ("wal", "full"):
         yield Finding("well", f"{name}: mỗi câu trả lời đều chờ ghi xuống đĩa (wal, full)")
+    elif store.get("write_concern") == "majority, journalled":
+        yield Finding("well", f"{name}: mỗi câu trả lời đều chờ đa số máy ghi xuống đĩa (majority, journalled)")
     else:
         yield Finding(
             "ill", f"{name}: dữ liệu có thể mất khi mất điện: {store}", "không dùng hệ thống này để làm việc thật"
@@ -88,6 +140,13 @@ def _service(name: str, state: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             level, f"{name}: {state['owed']} sự kiện chưa phát, cũ nhất {age} giây", "xem nhật ký (relay_waits)"
         )
+
+
+async def _letters(operator: Caller) -> Finding:
+    letters = (await operator.get("/ops/dlq"))["letters"]
+    if letters:
+        return Finding("look", f"{len(letters)} sự kiện không xử lý được", "caunoi dlq ls, rồi replay hoặc discard")
+    return Finding("well", "Không có sự kiện nào bị bỏ lại")
 
 
 async def _accounts(operator: Caller) -> Finding:
@@ -102,28 +161,22 @@ async def _accounts(operator: Caller) -> Finding:
 
 async def _clock(operator: Caller) -> Finding:
     """By the server's own answer: is what this machine believes the same time?"""
-    answer = await operator.http.get("/livez")
+    if system_clock() < datetime.fromisoformat("2026-01-01T00:00:00+00:00"):
+        return Finding("ill", "Đồng hồ sai ngày", "bật đồng bộ giờ (timedatectl set-ntp true)")
+    try:
+        answer = await operator.http.get("/queue/readyz")
+    except httpx2.HTTPError:
+        return Finding("look", "Hệ thống không trả lời khi được hỏi giờ", "chạy lại lệnh này")
     there = parsedate_to_datetime(answer.headers["date"]) if "date" in answer.headers else system_clock()
-    apart = abs((system_clock() - there).total_seconds())
-    if apart > 5 or system_clock() < datetime.fromisoformat("2026-01-01T00:00:00+00:00"):
-        return Finding(
-            "ill", f"Đồng hồ lệch {apart:.0f} giây hoặc sai ngày", "bật đồng bộ giờ (timedatectl set-ntp true)"
-        )
-    return Finding("well", "Đồng hồ khớp nhau")
+    return clocks((system_clock() - there).total_seconds(), "hệ thống", STEP.total_seconds())
 
 
 def _seen(settings: Settings) -> Iterator[Finding]:
-    """What lies on this machine."""
-    free = shutil.disk_usage(settings.data).free
-    if free < 200 * MIB:
-        yield Finding("ill", f"Ổ đĩa chỉ còn {free // MIB} MiB", "giải phóng chỗ trống; khi đầy, lệnh mới bị từ chối")
-    elif free < 2048 * MIB:
-        yield Finding("look", f"Ổ đĩa còn {free // MIB} MiB", "sớm giải phóng chỗ trống")
-    else:
-        yield Finding("well", f"Ổ đĩa còn {free // MIB} MiB")
+    """The keys that lie on this machine."""
+    held = [*settings.secrets_directory.glob("*.key"), *settings.secrets_directory.glob("*.password")]
     open_to_others = [
         str(file)
-        for file in [*settings.secrets_directory.glob("*.key"), settings.operator_token]
+        for file in [*held, settings.operator_token]
         if file.exists() and stat.S_IMODE(os.stat(file).st_mode) & 0o077
     ]
     if open_to_others:
@@ -132,3 +185,7 @@ def _seen(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("well", "Khoá chỉ người chạy hệ thống đọc được")
+    try:
+        Keys.at(settings.secrets_directory, make=False)
+    except SettingsError as error:
+        yield Finding("ill", str(error), "phục hồi khoá từ bản sao, đừng tạo khoá mới cho dữ liệu cũ")

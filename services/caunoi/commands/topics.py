@@ -8,7 +8,7 @@ from services.chassis.settings import Settings
 
 async def topics(settings: Settings, *, check_only: bool, as_json: bool) -> int:
     """The exit code: 1 when the cluster is not as the contract states."""
-    cluster = Backend.chosen(settings).topics
+    cluster = Backend.chosen(settings).cluster
     if cluster is None:
         shown.out.print("Chạy trên tệp: các chủ đề nằm trong DATA, không có gì phải tạo. [dim]Nothing to do here.[/]")
         return 0

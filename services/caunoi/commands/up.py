@@ -27,7 +27,7 @@ def up(settings: Settings, names: Sequence[str] = ()) -> None:
         known = ", ".join(service.name for service in SERVICES)
         raise SettingsError(f"{', '.join(sorted(unknown))}: no such service; the services are {known}")
     services = [service for service in SERVICES if service.name in names] or SERVICES
-    fresh = settings.backend == "embedded" and DataDirectory(settings.data).is_new
+    fresh = not settings.on_servers and DataDirectory(settings.data).is_new
     besides = None if names else _demo(settings) if settings.demo else _plain(settings, fresh)
     with data_directory(settings) as directory:
         run(partial(build, services=services), settings, directory, besides)
@@ -36,7 +36,7 @@ def up(settings: Settings, names: Sequence[str] = ()) -> None:
 async def operator_token(app: FastAPI) -> str:
     """The command line's token. Beside data of our own it is made or renewed; elsewhere `caunoi secrets` did that."""
     system: System = app.state.system
-    if system.settings.backend == "distributed":
+    if system.settings.on_servers:
         return held_token(system.settings)
     path = system.settings.operator_token
     await ensure_operator(system[Account], system.own("queue", Sealer), system.access.tokens, path, system.clock())

@@ -34,7 +34,7 @@ async def prepare(settings: Settings, address: str, token: str) -> None:
 
 async def remote(settings: Settings) -> None:
     """Into a system that runs on servers, and holds nothing yet."""
-    if settings.backend == "embedded":
+    if not settings.on_servers:
         raise CannotStart(
             "Lệnh này dành cho hệ thống chạy trên máy chủ; ở đây hãy chạy `caunoi up --demo`.",
             "This is for a system that runs on servers; here, run `caunoi up --demo`.",
@@ -130,7 +130,7 @@ def _welcome(settings: Settings, kept: Kept, address: str) -> None:
     table = Table(title="Đăng nhập minh hoạ · demo sign-ins", title_justify="left", show_header=False)
     for account in ACCOUNTS:
         table.add_row(account.name, kept.password, account.who)
-    here = settings.backend == "embedded"
+    here = not settings.on_servers
     where = f" --data {settings.data}" if here and str(settings.data) != "data" else ""
     shown.out.print(table)
     shown.out.print(

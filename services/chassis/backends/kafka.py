@@ -19,7 +19,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -33,6 +34,8 @@ IDLE_MS = 10
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 5.0
 RETRY_MOST = 10.0
+KNOWN_TRIES = 150
+"""A fifth of a second apart."""
 SESSION_MS = 10_000
 POLL_AT_LEAST_MS = 3_600_000
 """A worker whose store is away takes nothing for long and must not lose its partitions for that."""
@@ -93,12 +96,15 @@ class KafkaBus:
         return [spec.name for spec in wanted]
 
     async def _until_known(self, admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec]) -> None:
-        """Metadata lags behind creation."""
-        for _ in range(50):
-            found = await admin.describe_topics([self._names.wire(spec.name) for spec in wanted])
-            if all(one["error_code"] == 0 and one["partitions"] for one in found):
-                return
-            await asyncio.sleep(0.1)
+        """Metadata lags behind creation, by seconds where the broker is busy."""
+        names = [self._names.wire(spec.name) for spec in wanted]
+        for _ in range(KNOWN_TRIES):
+            if set(names) <= set(await admin.list_topics()):
+                found = await admin.describe_topics(names)
+                if all(one["error_code"] == 0 and one["partitions"] for one in found):
+                    return
+            await asyncio.sleep(0.2)
+        raise KafkaAway(retry_after=5)
 
     async def drift(self, topics: Sequence[TopicSpec]) -> list[str]:
         """Where contract and cluster differ, a line each; nothing when all is as stated."""
@@ -308,7 +314,7 @@ class KafkaBus:
 
     async def rewind(self, group: str, since: datetime) -> None:
         async with _answering(), self._admin() as admin:
-            stored = await admin.list_consumer_group_offsets(self._names.group(group))
+            stored = await self._stored(admin, group)
             async with self._consumer(group=self._names.group(group)) as consumer:
                 partitions = list(stored)
                 consumer.assign(partitions)
@@ -318,12 +324,26 @@ class KafkaBus:
 
     async def lag(self, group: str) -> dict[Partition, int]:
         async with _answering(), self._admin() as admin, self._consumer() as consumer:
-            stored = await admin.list_consumer_group_offsets(self._names.group(group))
+            stored = await self._stored(admin, group)
             partitions = {*stored, *await self._partitions(self._read_by.get(group, ()))}
             firsts = await consumer.beginning_offsets(list(partitions))
             ends = await consumer.end_offsets(list(partitions))
             at = {one: stored[one].offset if one in stored else firsts[one] for one in partitions}
             return {(self._names.topic(one.topic), one.partition): ends[one] - at[one] for one in partitions}
+
+    async def readers(self, groups: Sequence[str]) -> dict[str, int]:
+        members: dict[str, int] = {}
+        async with _answering(), self._admin() as admin:
+            for name in map(self._names.group, groups):
+                answers = await admin.describe_consumer_groups([name], await _coordinator(admin, name))
+                members |= {found[1]: len(found[5]) for answer in answers for found in answer.groups}
+        return {group: members.get(self._names.group(group), 0) for group in groups}
+
+    async def _stored(self, admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+        name = self._names.group(group)
+        offsets: dict[TopicPartition, OffsetAndMetadata]
+        offsets = await admin.list_consumer_group_offsets(name, await _coordinator(admin, name))
+        return offsets
 
     async def check(self) -> list[str]:
         await self._way.probe()
@@ -355,7 +375,11 @@ class KafkaBus:
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(**self._way.options, request_timeout_ms=5_000)
         try:
-            await asyncio.wait_for(admin.start(), ASK_SECONDS)
+            try:
+                await asyncio.wait_for(admin.start(), ASK_SECONDS)
+            except _LOST:
+                await self._way.probe()  # says why, if there is no way at all
+                raise
             yield admin
         finally:
             await _bounded(admin.close())
@@ -521,6 +545,16 @@ def _ended(subscription: Subscription, group: str, task: asyncio.Task[None]) -> 
     subscription.alive = False
     if not task.cancelled() and (bug := task.exception()):
         log.error("reader_died", group=group, exc_info=bug)
+
+
+async def _coordinator(admin: AIOKafkaAdminClient, group: str) -> int:
+    """Who keeps the group's positions. On a cluster that never had any the first question makes it be found."""
+    for _ in range(KNOWN_TRIES):
+        try:
+            return int(await admin.find_coordinator(group))
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(0.2)
+    raise KafkaAway(retry_after=1)
 
 
 async def _records(message: KafkaMessage) -> Any:

@@ -13,7 +13,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError,
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from services.chassis.backends.mongo_way import MongoAway, MongoNotUsable, MongoWay, closed, no_way
+from services.chassis.backends.mongo_way import MongoAway, MongoNotUsable, MongoWay, closed, moment, no_way
 from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
@@ -65,6 +65,8 @@ class MongoStore:
         """Facts that ride in a document, as far as this process knows."""
         self._copied: dict[str, tuple[DocumentKey, float]] = {}
         """Ids of those among them that the journal has, with the time of copying."""
+        self._read_at: dict[str, int] = {}
+        """Per source the published position when `owed` was last read."""
         self._looked = 0.0
         self._copying = asyncio.Lock()
 
@@ -101,6 +103,8 @@ class MongoStore:
         found = await self._db["schema"].find_one_and_update(
             {"_id": "schema"}, {"$setOnInsert": {"version": SCHEMA}}, upsert=True, return_document=True
         )
+        if found.get("restoring"):
+            raise MongoNotUsable(why=f"a restore into {self._database} did not end; run it again with --replace")
         if found["version"] != SCHEMA:
             newer = "newer" if found["version"] > SCHEMA else "older"
             raise MongoNotUsable(
@@ -225,6 +229,7 @@ class MongoStore:
     async def owed(self, limit: int) -> list[Entry]:
         async with self._copying, _answered():
             await self._copy()
+            self._read_at = {}
             owed: list[Entry] = []
             cursor = self._positions.find({"owes_since": {"$exists": True}}).sort("owes_since", 1).limit(limit)
             async for position in cursor:
@@ -235,6 +240,7 @@ class MongoStore:
 
     async def _owed_of(self, source: str, published: int, limit: int) -> list[Entry]:
         """What is to be published next of a source: no further than the first gap, which another process will fill."""
+        self._read_at[source] = published
         run = await self._run(source, published, max(limit, 100))
         owed = [entry for entry in run if entry.topic][:limit]
         if run and not owed:
@@ -336,12 +342,14 @@ class MongoStore:
                 await self._note_published(source, sequence)
 
     async def _note_published(self, source: str, sequence: int) -> None:
-        caught_up = {"_id": source, "last": {"$lte": sequence}}
+        ours: dict[str, Any] = {"_id": source}
+        if read_at := self._read_at.get(source):
+            ours["published"] = {"$gte": read_at}  # not if somebody has rewound it since we read what is owed
         done = await self._positions.update_one(
-            caught_up, {"$max": {"published": sequence}, "$unset": {"owes_since": ""}}
+            ours | {"last": {"$lte": sequence}}, {"$max": {"published": sequence}, "$unset": {"owes_since": ""}}
         )
         if not done.matched_count:
-            await self._positions.update_one({"_id": source}, {"$max": {"published": sequence}})
+            await self._positions.update_one(ours, {"$max": {"published": sequence}})
 
     async def owed_summary(self) -> tuple[int, datetime | None]:
         count, oldest = 0, None
@@ -351,8 +359,8 @@ class MongoStore:
                 owed = {"source": position["_id"], "seq": {"$gt": published}, "topic": {"$ne": None}}
                 count += await self._journal.count_documents(owed)
                 first = await self._journal.find_one(owed, sort=[("seq", 1)])
-                if first and (oldest is None or _moment(first["time"]) < oldest):
-                    oldest = _moment(first["time"])
+                if first and (oldest is None or moment(first["time"]) < oldest):
+                    oldest = moment(first["time"])
         riding = [entry for _, entry in self._uncopied() if entry.topic]
         times = [entry.time for entry in riding] + ([oldest] if oldest else [])
         return count + len(riding), min(times, default=None)
@@ -498,7 +506,7 @@ class MongoStore:
             "replica_set": hello["setName"],
             "write_concern": "majority, journalled",
             "client": self._way.by,
-            "clock_ahead_seconds": round((self._clock() - _moment(hello["localTime"])).total_seconds()),
+            "clock_ahead_seconds": round((self._clock() - moment(hello["localTime"])).total_seconds()),
         }
 
 
@@ -552,7 +560,7 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         raw["source"],
         raw["seq"],
         raw["type"],
-        _moment(raw["time"]).replace(microsecond=raw["micros"]),
+        moment(raw["time"]).replace(microsecond=raw["micros"]),
         bytes(raw["body"]),
         raw["topic"],
         raw["key"],
@@ -561,10 +569,6 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         raw["traceparent"],
         raw["by"],
     )
-
-
-def _moment(kept: datetime) -> datetime:
-    return kept if kept.tzinfo else kept.replace(tzinfo=UTC)
 
 
 def _cursor(text: str) -> tuple[datetime, str, int]:

@@ -7,6 +7,7 @@ answers, waiting may help: `MongoNotReached`.
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -122,6 +123,11 @@ async def closed(client: Any) -> None:
     closing = client.close()
     if inspect.isawaitable(closing):
         await closing
+
+
+def moment(kept: datetime) -> datetime:
+    """A time as MongoDB gave it; not every answer says that it is UTC."""
+    return kept if kept.tzinfo else kept.replace(tzinfo=UTC)
 
 
 def one_line(error: Exception) -> str:

@@ -188,6 +188,7 @@ class SqliteStore:
         first = self._db.read("SELECT min(n) FROM journal WHERE time >= ?", (micros_of(since),))[0][0]
         if first is not None:
             self._published = min(self._published, first - 1)
+            self._owed_at = {}  # what is just being published leaves the position alone
             await self._write_position()
         return (await self.owed_summary())[0]
 
