@@ -14,10 +14,10 @@ LIFE = ["started", "stopping", "stopped"]
 
 
 def test_a_service_alone_says_where_it_is_and_when_it_ends(tmp_path: Path) -> None:
-    with alone("training", tmp_path / "data") as system:
+    with alone("training", tmp_path / "data", CAUNOI_STOP_SECONDS="60") as system:
         system.wait_for_output("Ctrl-C")
         assert system.output.startswith(f"training (embedded) đang chạy · is running: {system.address} ")
-        assert system.stop() == 0
+        assert system.stop(seconds=60) == 0
         said = [json.loads(line)["event"] for line in system.log.splitlines()]
         assert [event for event in said if event in LIFE] == LIFE
         assert not (tmp_path / "data" / "address").exists()
@@ -32,7 +32,7 @@ def test_it_says_that_it_is_leaving_while_it_still_serves(tmp_path: Path) -> Non
         said = system.get("/readyz").json()
         assert (said["degraded"], said["services"]["queue"]["ready_for"]["serving"]) == (["stopping"], False)
         assert system.get("/livez").status_code == 200
-        assert system.process.wait(30) == 0
+        assert system.process.wait(60) == 0
 
 
 def test_a_second_signal_does_not_wait_for_the_first_to_be_noticed(tmp_path: Path) -> None:
