@@ -12,8 +12,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.caunoi.generate import ROOT
+from services.chassis.ids import token
+from services.chassis.keys import Keys
+from tests import servers
 from tests.journeys.alone import alone
-from tests.journeys.system import RunningSystem, running
+from tests.journeys.system import RunningSystem, Served, running
 
 ROW = re.compile(r"^\| `(?P<name>[a-z_]+)(?:\{(?P<labels>[a-z,]+)\})?` \|", re.MULTILINE)
 
@@ -31,12 +34,17 @@ def explained() -> dict[str, set[str]]:
     return {row["name"]: set((row["labels"] or "").split(",")) - {""} for row in ROW.finditer(text)}
 
 
-def test_the_names_and_labels_are_those_that_the_readme_explains(system: RunningSystem) -> None:
-    scraped: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(system.get("/metrics").text):
+def scraped_off(process: Served) -> dict[str, set[str]]:
+    """The names that it gives, and the labels of each."""
+    scraped = {}
+    for family in text_string_to_metric_families(process.get("/metrics").text):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         scraped[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
-    promised = explained()
+    return scraped
+
+
+def test_the_names_and_labels_are_those_that_the_readme_explains(system: RunningSystem) -> None:
+    scraped, promised = scraped_off(system), explained()
     assert set(scraped) == set(promised)
     assert {name: labels for name, labels in scraped.items() if labels and labels != promised[name]} == {}
 
@@ -71,6 +79,26 @@ def test_probes_are_answered_part_by_part(system: RunningSystem) -> None:
     unknown = system.get("/readyz?part=cooking")
     assert (unknown.status_code, unknown.json()["slug"]) == (404, "no-such-part")
     assert "publishing, reading, sending, serving" in unknown.json()["detail"]
+
+
+def test_without_the_bus_numbers_are_given_and_nothing_but_sending_is_not_ready(tmp_path: Path) -> None:
+    Keys.at(tmp_path / "secrets")
+    settings = {
+        "CAUNOI_BACKEND": "distributed",
+        "CAUNOI_SECRETS": str(tmp_path / "secrets"),
+        "CAUNOI_MONGO_URL": servers.mongo().url,
+        "CAUNOI_KAFKA_SERVERS": "127.0.0.1:1",
+        "CAUNOI_NAMESPACE": f"{token(8)}-",
+    }
+    with (
+        alone("queue", tmp_path / "queue", **settings) as queue,
+        alone("notify", tmp_path / "notify", **settings) as us,
+    ):
+        us.wait_for("degraded", 90, lambda: "bus" in us.get("/readyz").json().get("degraded", ()))
+        assert us.get("/readyz").status_code == 200
+        assert us.get("/readyz?part=sending").status_code == 503
+        assert queue.get("/readyz?part=serving").status_code == 200
+        assert set(scraped_off(us)) <= set(explained())
 
 
 # ------------------------------------------------------------------------------------------------------ traces
