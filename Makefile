@@ -10,7 +10,7 @@ UPGRADE := --upgrade
 LONGEST_FIRST := tests/faults tests/journeys tests/browser tests/conformance tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-all check bench screenshots generate lock clean
+.PHONY: help up test test-all check bench faults screenshots generate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: .venv/test.stamp ## exactly what CI runs: format, lint, types, boundaries
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m services.caunoi.generate --check
 	$(MAKE) --no-print-directory test
+
+faults: .venv/test.stamp ## a city under load, one fault after another, and the table of what was found (ROUNDS=10 for more)
+	$(BIN)/python -m tests.faults --keep --rounds $(or $(ROUNDS),3) $(ARGS)
 
 bench: .venv/test.stamp ## measure this machine: ratios side by side
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -625,6 +625,8 @@ class Consumer:
                 if position != line.committed:
                     by_commit.setdefault(line.commit, {})[line.partition] = position
             try:
+                if by_commit:
+                    reach("consumer:before-position")
                 for commit, some in by_commit.items():
                     await commit(some)
             except Exception as error:

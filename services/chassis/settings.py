@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.chassis.failpoints import FAILPOINT
+
 PREFIX = "CAUNOI_"
 _URL = r"^https?://[A-Za-z0-9._:\[\]-]+$"
 _PASSWORD = re.compile(r"//[^@/]+@")
@@ -97,7 +99,7 @@ class Settings(BaseSettings):
         """Read them once. What the command line was `given` (not None) comes before the environment."""
         known = {PREFIX + field.upper() for field in cls.model_fields}
         for variable in os.environ:
-            if variable.startswith(PREFIX) and variable not in known:
+            if variable.startswith(PREFIX) and variable not in known and variable != FAILPOINT:
                 raise SettingsError(f"{variable}: no such setting; the settings are {', '.join(sorted(known))}")
         try:
             return cls(**{field: value for field, value in given.items() if value is not None})

@@ -70,7 +70,7 @@ async def at_rest(books: Books, seconds: float = 60, *, all_published: bool = Tr
     deadline, quiet, before = monotonic() + seconds, 0, None
     while quiet < 4:
         assert monotonic() < deadline, f"the system does not come to rest: {before}"
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.3)
         now = await asyncio.to_thread(books.standing)
         waits = now.unread or (all_published and now.unpublished)
         quiet = quiet + 1 if now == before and not waits else 0
@@ -172,6 +172,12 @@ class ServerBooks:
         self._records: list[Published] = []
         self._letters: list[Letter] = []
 
+    def forget(self) -> None:
+        """The bus lost all it had: read it from its start."""
+        self._read.clear()
+        self._records.clear()
+        self._letters.clear()
+
     def close(self) -> None:
         self._consumer.close()
         self._mongo.close()
@@ -198,9 +204,12 @@ class ServerBooks:
             riding = sum(len(one["pending"]) for one in database["documents"].find(_RIDING, {"pending._id": 1}))
             facts += riding + database["journal"].estimated_document_count()
             owed += riding + database["journal"].count_documents({"topic": {"$nin": [None, COMPACTED]}})
-        records = self.records()
+        try:
+            records, unread = self.records(), self._unread()
+        except KafkaException:  # just back, and not sure of anything yet
+            return Standing(len(self._records), facts, 0, unread=1)
         there = len({record.id for record in records if record.topic != COMPACTED})
-        return Standing(len(records), facts, max(0, owed - there), self._unread())
+        return Standing(len(records), facts, max(0, owed - there), unread)
 
     def members(self, service: str) -> int:
         """How many processes read for it; 0 while they are still sharing it out among themselves."""

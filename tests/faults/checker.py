@@ -4,10 +4,12 @@ One pure function an invariant, `History -> violations`, each with the least tha
 names and nothing of how the product keeps its promises. `check` runs them all; `tests/faults/README.md` has the table.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.faults.history import Attempt, Command, History, Published
+from tests.faults.history import Attempt, Command, History, Noted, Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,6 +561,134 @@ def one_acceptance(history: History) -> Iterator[Violation]:
             del accepted[job]
 
 
+# ------------------------------------------------------------------------------------------ whose turn it is
+
+_BACK = ("ticket-returned", "ticket-reinstated")
+
+
+def calls_in_order(history: History) -> Iterator[Violation]:
+    """Among ordinary tickets of a series who waits with the smallest number is called; not so who came back."""
+    waiting: dict[tuple[str, str], dict[int, Published]] = {}
+    issued: dict[str, Published] = {}
+    back: set[str] = set()
+    for event in history.events:
+        ticket = event.data.get("ticket_id", "")
+        if event.topic == "ticket-issued" and not event.data.get("priority"):
+            issued[ticket] = event
+            waiting.setdefault((event.source, event.data["series"]), {})[event.data["number"]] = event
+        elif (number := issued.get(ticket)) is None:
+            continue
+        elif event.topic in _BACK:
+            back.add(ticket)
+        elif event.topic in ("queue-called", "ticket-cancelled", "priority-witnessed"):
+            line = waiting[number.source, number.data["series"]]
+            stood = line.pop(number.data["number"], None)
+            before = [one for one in line.values() if one.data["number"] < number.data["number"]]
+            if event.topic == "queue-called" and stood and before and ticket not in back:
+                says = f"{event.data['code']} was called before {before[0].data['code']}"
+                yield Violation("nobody is passed over", says, _shown([before[0], event]))
+
+
+def day_is_over(history: History) -> Iterator[Violation]:
+    """When the day is closed every ticket of its hall has come to an end."""
+    ends = ("case-completed", "ticket-cancelled", "ticket-no-show")
+    threads = history.threads({topic for steps in TICKET.values() for topic in steps}, "ticket_id")
+    closed = {event.source for event in history.events if event.topic == "day-closed"}
+    for ticket, events in threads.items():
+        if events[0].source in closed and events[-1].topic not in ends:
+            yield Violation("an end for everybody", f"{ticket} is open after its day", (str(events[-1]),))
+
+
+# ------------------------------------------------------------------------------------------ effects, once
+
+EFFECTS_ONCE: Mapping[str, tuple[str, str | None]] = {
+    "MinutesCredited": ("ride-completed", "ride_id"),
+    "MessagePlanned": ("", None),
+    "MessageSent": ("", None),
+}
+"""Facts that a handler or a sender leaves: once in their document, per value of that field if it is named."""
+
+
+def effects_once(history: History) -> Iterator[Violation]:
+    """However often an event was delivered, its effect is there once: in no journal twice; and it is there at rest."""
+    found: dict[tuple[str, str, str], int] = {}
+    for fact in history.facts or ():
+        if fact.type in EFFECTS_ONCE:
+            _, name = EFFECTS_ONCE[fact.type]
+            about = str(json.loads(fact.body)[name]) if name else fact.source
+            found[fact.type, fact.source, about] = found.get((fact.type, fact.source, about), 0) + 1
+    for (kind, source, about), count in found.items():
+        if count > 1:
+            yield Violation("an effect is there once", f"{kind} of {about} is {count} times in {source}")
+    if history.facts:
+        credited = {about for kind, _, about in found if kind == "MinutesCredited"}
+        for event in history.events:
+            if event.topic == "ride-completed" and event.data["ride_id"] not in credited:
+                yield Violation("an effect is there", "no minutes were credited", (str(event),))
+
+
+# ------------------------------------------------------------------------------------------ degrade apart
+
+SAID_WITHIN = 2.0
+SLACK = 1.5
+"""Seconds that a busy machine may add to what a client measures."""
+
+
+def degrades_apart(history: History) -> Iterator[Violation]:
+    """Without the bus the hall goes on. Without the store it is said within two seconds, and when to ask again."""
+    hall = ("issue", "call-next", "start", "complete", "no-show", "return", "hold")
+    for outage in history.outages:
+        for attempt in history.attempts:
+            if outage.what == "bus" and attempt.command in hall and outage.covers(attempt):
+                if attempt.outcome == "unknown":
+                    yield Violation("the hall goes on without the bus", attempt.command, _told([attempt]))
+            elif outage.what == "store" and outage.covers(attempt, after=1.0) and attempt.outcome == "unknown":
+                late = attempt.ended - attempt.begun > SAID_WITHIN + SLACK
+                if late or attempt.status != 503 or not attempt.retry_after:
+                    says = f"{attempt.command}: {attempt.status} after {attempt.ended - attempt.begun:.1f} s"
+                    yield Violation("a store that is away is said at once", says, _told([attempt]))
+
+
+# ------------------------------------------------------------------------------------------ poison and replays
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A record that is no event, and the groups that read its topic."""
+
+    topic: str
+    value: bytes | None
+    groups: frozenset[str]
+
+
+def poison_isolated(injected: Iterable[Injected], letters: Iterable[tuple[str, str, bytes | None]]) -> list[Violation]:
+    """Each lies among the dead letters of each group that read it, byte for byte, and nothing else does.
+
+    `letters`: (topic of the original, group, value).
+    """
+    wanted = Counter((one.topic, group, one.value) for one in injected for group in one.groups)
+    found = Counter(letters)
+    lost = [f"{topic} for {group}: {_short(value)}" for (topic, group, value) in wanted - found]
+    more = [f"{topic} of {group}: {_short(value)}" for (topic, group, value) in set(found) - set(wanted)]
+    return [Violation("poison is isolated", "not among the dead letters", tuple(lost))] * bool(lost) + [
+        Violation("poison is isolated", "a dead letter that was no poison", tuple(more))
+    ] * bool(more)
+
+
+def _short(value: bytes | None) -> str:
+    return repr(value[:60] if value else value)
+
+
+def replay_changes_nothing(before: Iterable[Noted], after: Iterable[Noted]) -> list[Violation]:
+    """Reading everything once more leaves no new fact in any journal."""
+    known = {fact.id for fact in before}
+    return [
+        Violation("a replay changes nothing", f"{fact.type} of {fact.source}#{fact.sequence} is new")
+        for fact in after
+        if fact.id not in known
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     one_answer_a_key,
     acknowledged_once,
@@ -573,6 +703,10 @@ CHECKS: tuple[Check, ...] = (
     one_counter,
     one_driver,
     one_acceptance,
+    calls_in_order,
+    day_is_over,
+    effects_once,
+    degrades_apart,
 )
 
 

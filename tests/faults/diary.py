@@ -47,6 +47,9 @@ class Diary:
 class Client:
     """One at a time, as somebody at a counter: `ask` returns once the answer is known, over any number of restarts."""
 
+    pause = BUSY_SECONDS
+    """At least, before it asks again."""
+
     def __init__(self, diary: Diary, base: str) -> None:
         self._diary = diary
         self._base = base
@@ -70,12 +73,13 @@ class Client:
                 Attempt(
                     command, key, about, begun, monotonic(), outcome, answer.status if answer else 0,
                     answer.json if answer and outcome == "ok" else {}, counter,
+                    answer.header("retry-after") if answer else "",
                 )
             )  # fmt: skip
             if answer is not None and outcome != "unknown":
                 self._diary.answered()
                 return answer
-            await asyncio.sleep(random.uniform(BUSY_SECONDS, 2 * BUSY_SECONDS))
+            await asyncio.sleep(random.uniform(self.pause, 2 * self.pause))
 
     async def look(self, path: str, *, token: str) -> Any:
         """A read; asked again until it is answered."""

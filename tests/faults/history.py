@@ -29,6 +29,19 @@ class Attempt:
     status: int = 0
     answer: Mapping[str, Any] = field(default_factory=dict)
     counter: int | None = None
+    retry_after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """`bus` or `store` was away, by the same clock."""
+
+    what: Literal["bus", "store"]
+    begun: float
+    ended: float
+
+    def covers(self, attempt: Attempt, after: float = 0.0) -> bool:
+        return self.begun + after <= attempt.begun and attempt.ended <= self.ended
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,7 @@ class History:
     attempts: Sequence[Attempt]
     records: Sequence[Published]
     facts: Sequence[Noted] | None = None
+    outages: Sequence[Outage] = ()
 
     @cached_property
     def private(self) -> frozenset[tuple[str, int]] | None:

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.faults.checker import EFFECTS, check
-from tests.faults.history import Attempt, History, Published
+from tests.faults.checker import EFFECTS, Injected, check, poison_isolated, replay_changes_nothing
+from tests.faults.history import Attempt, History, Noted, Outage, Published
 from tests.faults.played import CENTRE, DISPATCH, HALL, Play, a_morning
 
 
@@ -169,6 +170,60 @@ def an_offer_out_of_nothing(play: Play) -> History:
     return play.history()
 
 
+def a_call_out_of_turn(play: Play) -> History:
+    play.issue()
+    play.call(play.issue(), 3)
+    return play.history()
+
+
+def a_ticket_open_after_its_day(play: Play) -> History:
+    play.issue()
+    play.publish("day-closed", HALL)
+    return play.history()
+
+
+def minutes(ride: str) -> Noted:
+    body = json.dumps({"ride_id": ride}).encode()
+    return Noted(f"n{ride}", "/volunteers/member/31186-m-an", 9, "MinutesCredited", None, body)
+
+
+def credited(play: Play, *more: Noted) -> History:
+    ride = only(play.history(), "ride-completed").data["ride_id"]
+    return replace(play.history(), facts=[minutes(ride), *more])
+
+
+def minutes_credited_twice(play: Play) -> History:
+    return credited(play, minutes(only(play.history(), "ride-completed").data["ride_id"]))
+
+
+def minutes_never_credited(play: Play) -> History:
+    return replace(play.history(), facts=[minutes("another-ride")])
+
+
+def a_message_planned_twice(play: Play) -> History:
+    planned = Noted("n1", "/notify/message/x-offer", 1, "MessagePlanned", None, b"{}")
+    return credited(play, planned, replace(planned, id="n2", sequence=2))
+
+
+def a_hall_that_stops_with_the_bus(play: Play) -> History:
+    play.send("issue", CENTRE, "unknown", 503)
+    return replace(play.history(), outages=[Outage("bus", 0.0, 1_000.0)])
+
+
+def during_an_outage(play: Play, **attempt: Any) -> History:
+    lost = Attempt("issue", "k", CENTRE, 100.0, 100.5, "unknown", 503, retry_after="1")
+    spoiled = replace(lost, **attempt)
+    return replace(play.history(), attempts=[*play.attempts, spoiled], outages=[Outage("store", 90.0, 200.0)])
+
+
+def a_store_away_that_is_said_late(play: Play) -> History:
+    return during_an_outage(play, ended=105.0)
+
+
+def a_store_away_without_retry_after(play: Play) -> History:
+    return during_an_outage(play, retry_after="")
+
+
 SPOILED: dict[Callable[[Play], History], str] = {
     a_lost_effect: "nothing acknowledged is lost",
     an_effect_of_a_refused_command: "nothing without a command",
@@ -193,12 +248,39 @@ SPOILED: dict[Callable[[Play], History], str] = {
     an_acceptance_that_nobody_took_over: "nobody is forgotten",
     help_that_nobody_asked_for: "nothing without a cause",
     an_offer_out_of_nothing: "nothing without a cause",
+    a_call_out_of_turn: "nobody is passed over",
+    a_ticket_open_after_its_day: "an end for everybody",
+    minutes_credited_twice: "an effect is there once",
+    minutes_never_credited: "an effect is there",
+    a_message_planned_twice: "an effect is there once",
+    a_hall_that_stops_with_the_bus: "the hall goes on without the bus",
+    a_store_away_that_is_said_late: "a store that is away is said at once",
+    a_store_away_without_retry_after: "a store that is away is said at once",
 }
 
 
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
 def test_what_is_wrong_is_named(spoil: Callable[[Play], History]) -> None:
     assert SPOILED[spoil] in found(spoil(a_morning()))
+
+
+def test_a_store_away_that_is_said_at_once_is_no_fault() -> None:
+    assert check(during_an_outage(a_morning())) == []
+
+
+def test_poison_is_among_the_dead_letters_of_each_group_and_nothing_else_is() -> None:
+    poison = Injected("queue-called", b"{", frozenset({"notify", "volunteers"}))
+    both = [("queue-called", group, b"{") for group in ("notify", "volunteers")]
+    assert poison_isolated([poison], both) == []
+    assert poison_isolated([poison], both[:1])
+    assert poison_isolated([poison], [*both, ("queue-called", "notify", b"{}")])
+    assert poison_isolated([poison], [both[0], ("queue-called", "volunteers", b"[")])
+
+
+def test_a_replay_that_leaves_a_new_fact_is_named() -> None:
+    before = [minutes("one")]
+    assert replay_changes_nothing(before, before) == []
+    assert replay_changes_nothing(before, [*before, minutes("two")])
 
 
 def test_a_violation_shows_the_least_that_proves_it() -> None:
@@ -259,10 +341,12 @@ def mornings(draw: st.DrawFn) -> Play:
 
 def _steps_of(play: Play, counter: int, ride: bool, lost_first: bool, absent: bool) -> list[Callable[[], None]]:
     here: list[str] = []
-    steps: list[Callable[[], None]] = [
-        lambda: here.append(play.issue(ride_home=ride, lost_first=lost_first)),
-        lambda: play.call(here[0], counter),
-    ]
+
+    def comes() -> None:
+        here.append(play.issue(ride_home=ride, lost_first=lost_first))
+        play.call(here[0], counter)  # at once, so that nobody is passed over
+
+    steps: list[Callable[[], None]] = [comes]
     if absent:
         return [*steps, lambda: play.no_show(here[0], counter)]
     steps += [lambda: play.start(here[0], counter), lambda: play.complete(here[0], counter)]

@@ -21,7 +21,7 @@ from tests.faults.books import ServerBooks
 from tests.journeys.alone import OneService
 from tests.journeys.system import Served, cli, client
 from tests.servers.kafka import Kafka
-from tests.servers.mongo import Mongod
+from tests.servers.mongo import Mongod, ThreeMembers
 from tests.servers.process import free_port
 
 NAMES = ("queue", "volunteers", "training", "notify")
@@ -51,7 +51,7 @@ class City:
 
     data: Path
     kafka: Kafka
-    mongo: Mongod
+    mongo: Mongod | ThreeMembers
     processes: Mapping[str, int] = field(default_factory=dict)
     """How many of a service; one where it says nothing."""
     flaw: str | None = None
@@ -119,6 +119,17 @@ class City:
                 while books.members(service) != len(self.services[service]):
                     assert time.monotonic() < until, f"{service} does not read"
                     time.sleep(0.05)
+
+    def join(self, service: str) -> OneService:
+        """One more process of a service."""
+        one = self._service(service, len(self.services[service]) + 1)
+        one.start()
+        self.services[service].append(one)
+        return one
+
+    def leave(self, one: OneService) -> None:
+        self.services[one.service].remove(one)
+        one.end()
 
     def end(self) -> None:
         for one in [self.gateway, *self.all]:

@@ -102,6 +102,7 @@ class Ward:
             "/notify/contacts", {"phone": phone, "purposes": ["volunteer"], "centre": self.centre}, as_=self.coordinator
         )
         described = {
+            "centre": self.centre,
             "name": f"Nguyễn Văn Tình Nguyện {len(self.volunteers) + 1}",
             "team": "doi-xung-kich",
             "vehicle": "motorbike",

@@ -79,6 +79,11 @@ class Kafka(Server):
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def lose_disk(self) -> None:
+        """Whatever lay on its disk is gone; the next `start` begins with an empty one."""
+        self.kill()
+        shutil.rmtree(self._folder)
+
     def start(self) -> None:
         jars = fetch()
         java = ["java", *_JVM, "-cp", f"{jars}/*"]
@@ -116,7 +121,7 @@ log.cleaner.dedupe.buffer.size=16777216
 log.retention.check.interval.ms=1000
 """
 
-    def _wait(self, seconds: float = 40) -> None:
+    def _wait(self, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with socket.socket() as probe:

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tests.servers.process import Server
+from tests.servers.process import Server, free_port
 
 
 def binary() -> Path | None:
@@ -72,3 +72,52 @@ class Mongod(Server):
                     pass
                 time.sleep(0.05)
         raise TimeoutError("mongod did not become primary")
+
+
+class ThreeMembers:
+    """A replica set of three, of which any may be the primary."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self._members = [_Member(program, folder / str(number), free_port()) for number in range(3)]
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self._members)
+        return f"mongodb://{hosts}/?replicaSet=rs0"
+
+    def start(self) -> None:
+        for member in self._members:
+            member.start()
+        hosts = [{"_id": place, "host": f"127.0.0.1:{one.port}"} for place, one in enumerate(self._members)]
+        config = {"_id": "rs0", "members": hosts, "settings": {"electionTimeoutMillis": 1000}}
+        with self._members[0].admin() as client:
+            client.admin.command("replSetInitiate", config)
+        self.until_primary()
+
+    def stop(self) -> None:
+        for member in self._members:
+            member.kill()
+
+    def step_down(self, seconds: int = 5) -> None:
+        """The primary gives way; another one is elected."""
+        with MongoClient[dict[str, Any]](self.url) as client:
+            client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=2)
+
+    def until_primary(self) -> None:
+        with MongoClient[dict[str, Any]](self.url, serverSelectionTimeoutMS=60_000) as client:
+            client.admin.command("ping")
+            client["warm"]["up"].insert_one({})
+
+
+class _Member(Mongod):
+    def _wait_for_primary(self, seconds: float = 60) -> None:
+        """Only until it answers: the set is made when all do."""
+        deadline = time.monotonic() + seconds
+        with self.admin() as client:
+            while time.monotonic() < deadline:
+                try:
+                    client.admin.command("ping")
+                    return
+                except PyMongoError:
+                    time.sleep(0.05)
+        raise TimeoutError("mongod does not answer")

@@ -26,6 +26,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from services.chassis.backends.kafka_way import ASK_SECONDS, KafkaAway, KafkaWay
 from services.chassis.errors import Unavailable
+from services.chassis.failpoints import reach
 from services.chassis.ports import BusPromises, Partition, Positions, Raw, Record, Subscription, TopicSpec, Worker
 
 BATCH_AT_MOST = 500
@@ -161,6 +162,7 @@ class KafkaBus:
                         await producer.send(self._names.wire(one.topic), one.value, one.key, headers=list(one.headers))
                         for one in records
                     ]
+                    reach("bus:before-acknowledged")
                     answers = await asyncio.gather(*sent, return_exceptions=True)
             except _LOST as error:
                 await self._drop_producer()

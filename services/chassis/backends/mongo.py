@@ -26,6 +26,7 @@ from pymongo.write_concern import WriteConcern
 from services.chassis.backends.mongo_way import MongoAway, MongoNotUsable, MongoWay, closed, moment, no_way
 from services.chassis.clock import Clock, system_clock
 from services.chassis.errors import Unavailable
+from services.chassis.failpoints import reach
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
 from services.chassis.views import Folded, Projector
 from services.contracts.words import Fact
@@ -263,10 +264,12 @@ class MongoStore:
         if fresh := self._uncopied():
             entries = [entry for _, entry in fresh]
             await self._insert(entries)
+            reach("store:after-journal")
             await self._note_journalled(entries)
             now = time.monotonic()
             self._copied.update({entry.id: (key, now) for key, entry in fresh})
             await self._fold_sources({entry.source for entry in entries})
+            reach("store:after-fold")
         await self._pull()
 
     def _uncopied(self) -> list[tuple[DocumentKey, Entry]]:
