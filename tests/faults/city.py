@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 import random
 import shutil
 import signal
@@ -216,30 +217,9 @@ async def broker_disk_lost(stage: Stage) -> str:
     stage.books.forget()
     _POISONED.clear()
     await asyncio.sleep(5)
-    owed = await asyncio.to_thread(_publish_again, stage.city)
-    return f"the log directory removed under load; {owed} events of the journals published again"
-
-
-def _publish_again(city: City) -> int:
-    """What `caunoi journal republish` does, for every service, from the first fact on."""
-    from datetime import UTC, datetime
-    from pathlib import Path
-
-    from services.chassis.backends.mongo import MongoStore
-    from services.chassis.views import Projector
-
-    async def rewind() -> int:
-        owed = 0
-        for service in SERVICES:
-            database = f"{city.namespace}caunoi-{service.name}"
-            store = MongoStore(city.mongo.url, database, Projector((), {}, {}), client="pymongo")
-            await store.open()
-            owed += await store.rewind(datetime(2000, 1, 1, tzinfo=UTC))
-            await store.close()
-        return owed
-
-    assert Path(city.data).exists()
-    return asyncio.run(rewind())
+    again = await asyncio.to_thread(stage.city.cli, "journal", "republish", "--since", "1d")
+    assert again.returncode == 0, again.stdout + again.stderr
+    return "the log directory removed under load, topics made anew, `caunoi journal republish`"
 
 
 # -------------------------------------------------------------------------------------------------- the database
@@ -423,6 +403,4 @@ def why_not(fault: Fault) -> str | None:
 
 
 def _is_root() -> bool:
-    import os
-
     return os.geteuid() == 0
