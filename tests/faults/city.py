@@ -126,11 +126,13 @@ def centre_of(fact: Noted) -> str:
 def _dead(stage: Stage, books: ServerBooks) -> list[Violation]:
     """Of poison, what was injected; of all else nothing."""
     letters = [(one.says("topic"), one.says("group"), one.value) for one in books.dead_letters()]
-    return poison_isolated(_POISONED + stage.injected, letters)
+    injected = _POISONED.setdefault(stage.city.namespace, [])
+    injected += stage.injected
+    return poison_isolated(injected, letters)
 
 
-_POISONED: list[Injected] = []
-"""By earlier faults of this run: dead letters stay."""
+_POISONED: dict[str, list[Injected]] = {}
+"""By city, of all faults so far: dead letters stay."""
 
 
 # ---------------------------------------------------------------------------------------------------- processes
@@ -215,7 +217,7 @@ async def broker_disk_lost(stage: Stage) -> str:
     made = await asyncio.to_thread(stage.city.cli, "topics")
     assert made.returncode == 0, made.stdout + made.stderr
     stage.books.forget()
-    _POISONED.clear()
+    _POISONED.pop(stage.city.namespace, None)
     await asyncio.sleep(5)
     again = await asyncio.to_thread(stage.city.cli, "journal", "republish", "--since", "1d")
     assert again.returncode == 0, again.stdout + again.stderr

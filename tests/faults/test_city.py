@@ -21,6 +21,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[City, Serve
         yield city, books
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_doubled_when_services_are_killed(city: tuple[City, ServerBooks]) -> None:
     wards = ["31901", "31902"]
     found = run(played(*city, killed_at_every_failpoint, wards, rounds=1, seed=1, pace=0.3, points=SOME), 550)
