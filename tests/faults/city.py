@@ -287,7 +287,8 @@ class _Doubler(threading.Thread):
                 if message.error() or id in seen:
                     continue
                 seen.add(id)
-                writer.produce(message.topic(), message.value(), message.key(), headers=message.headers())
+                where = message.topic(), message.value(), message.key(), message.partition()
+                writer.produce(*where, headers=message.headers())  # by itself it would choose another partition
                 self.count += 1
         writer.flush(60)
         reader.close()
