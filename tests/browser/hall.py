@@ -60,6 +60,18 @@ class Hall:
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
+    def call(self, ticket_id: str, counter: int) -> None:
+        """To that counter; whoever other tests left before it goes home."""
+        at = f"/queue/centres/{CENTRE}/counters/{counter}"
+        self.ask("POST", f"{at}/open", "staff")
+        while (there := self.ask("GET", at, "staff")["now"]) is None or there["ticket_id"] != ticket_id:
+            if there is None:
+                self.ask("POST", f"{at}/call-next", "staff")
+            elif there["state"] == "serving":
+                self.ask("POST", f"/queue/tickets/{there['ticket_id']}/complete", "staff", {"outcome": "accepted"})
+            else:
+                self.ask("POST", f"/queue/tickets/{there['ticket_id']}/cancel", "staff")
+
     def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
         """What is waited for comes over the bus."""
         end = time.monotonic() + seconds

@@ -41,8 +41,7 @@ def ticket_waiting(hall: Hall) -> Page:
 
 def ticket_called(hall: Hall) -> Page:
     given = _number(hall, "vneid")
-    hall.ask("POST", f"/queue/centres/{CENTRE}/counters/6/open", "staff")
-    hall.ask("POST", f"/queue/centres/{CENTRE}/counters/6/call-next", "staff")
+    hall.call(given["ticket_id"], 6)
     page = _ticket(hall, given)
     page.wait_for_timeout(4_000)  # it beats three times
     return page

@@ -29,16 +29,6 @@ def opened(hall: Hall, given: dict[str, Any], **how: Any) -> Page:
     return page
 
 
-def call(hall: Hall, given: dict[str, Any], counter: int) -> None:
-    """Until it is hers: whoever another test left waiting is called before."""
-    hall.ask("POST", f"/queue/centres/{CENTRE}/counters/{counter}/open", "staff")
-    while True:
-        called = hall.ask("POST", f"/queue/centres/{CENTRE}/counters/{counter}/call-next", "staff")
-        if called["ticket_id"] == given["ticket_id"]:
-            return
-        hall.ask("POST", f"/queue/tickets/{called['ticket_id']}/cancel", "staff")
-
-
 def at(hall: Hall, given: dict[str, Any], action: str, **body: Any) -> None:
     hall.ask("POST", f"/queue/tickets/{given['ticket_id']}/{action}", "staff", body or None)
 
@@ -63,7 +53,7 @@ def test_the_page_changes_when_the_number_is_called_and_again_when_it_is_over(ha
     page = opened(hall, given := a_number(hall, "vneid"))
     page.evaluate("navigator.vibrate = (pattern) => { window.shaken = pattern; }")
     page.get_by_role("button", name="Bật chuông báo").click()  # a browser lets a page shake only after it was touched
-    call(hall, given, 6)
+    hall.call(given["ticket_id"], 6)
     expect(page.locator(".called .big-number")).to_have_text("6", timeout=15_000)
     assert page.title().startswith("▶") and "Mời bác đến quầy 6" in page.title()
     assert page.evaluate("window.shaken")
@@ -95,7 +85,7 @@ def test_a_connection_that_was_cut_is_said_and_the_truth_comes_back_with_it(hall
     page.route("**/*", lambda route: route.abort())
     passed(page, 20, page.locator("#lost").is_visible)
     assert "Mất kết nối từ" in page.locator("#lost").inner_text()
-    call(hall, given, 5)
+    hall.call(given["ticket_id"], 5)
     page.unroute("**/*")
     passed(page, 5, page.locator(".called").is_visible)
     assert page.locator("#lost").is_hidden()
@@ -167,6 +157,7 @@ def test_every_page_is_sound(hall: Hall, language: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", ["vi", "en"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_sound_to_axe_in_every_size(hall: Hall, language: str, scheme: str) -> None:
@@ -183,7 +174,7 @@ def every_page(hall: Hall, language: str, look: Callable[[Page], None], **how: A
         page.goto(path)
         look(page)
     counter = 3
-    call(hall, given, counter)
+    hall.call(given["ticket_id"], counter)
     page.goto("/ticket")
     look(page)
     at(hall, given, "start")
