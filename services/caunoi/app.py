@@ -27,8 +27,8 @@ def build(settings: Settings, clock: Clock | None = None, services: Sequence[Ser
     return application(services, settings, clock=clock, more=[router for router, beside in COMMON if beside in here])
 
 
-def tools(settings: Settings) -> FastAPI:
-    """What an operator asks of stores and bus, at the servers themselves: nothing is handled or published here."""
+def tools(settings: Settings, *, stores: bool) -> FastAPI:
+    """What an operator asks of the bus (and of stores), at the servers themselves: nothing is handled here."""
     system = System(SERVICES, settings)
 
     @asynccontextmanager
@@ -36,7 +36,7 @@ def tools(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as stack:
             await system.bus.open(topic_specs())
             stack.push_async_callback(system.bus.close)
-            for running in system.running.values():
+            for running in system.running.values() if stores else ():
                 await running.store.open()
                 stack.push_async_callback(running.store.close)
             yield

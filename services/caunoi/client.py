@@ -117,15 +117,16 @@ async def connected(settings: Settings, *, make: bool = False) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def at_the_stores(settings: Settings) -> AsyncIterator[Caller]:
-    """The operator at `/ops`: opened here on servers, though no service runs; a system's own files are its own."""
+async def at_the_bus(settings: Settings, *, stores: bool = False) -> AsyncIterator[Caller]:
+    """The operator at `/ops`, for what it says of the bus, and of `stores` too. On servers it is opened here, whether
+    services run or not; a system's own files are its own."""
     if not settings.on_servers:
         async with connected(settings) as caller:
             yield caller
         return
     from services.caunoi.app import tools
 
-    async with _in_here(tools(settings), settings) as http:
+    async with _in_here(tools(settings, stores=stores), settings) as http:
         yield Caller(http, f"Bearer {held_token(settings)}")
 
 

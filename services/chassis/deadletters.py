@@ -24,6 +24,7 @@ from services.chassis.ports import Bus, Raw, Record
 from services.contracts.events import BY_TOPIC
 
 SUFFIX = ".dlq"
+PAGE = 1_000
 _OURS = "x-dlq-"
 _REFERENCE = re.compile(r"([a-z][a-z-]{0,80})/(\d{1,6})/(\d{1,15})")
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -137,13 +138,13 @@ class DeadLetters:
 
     async def all(self, topics: Iterable[str]) -> list[Letter]:
         """Letters of these topics, those resolved included."""
-        return [letter for topic in topics for letter in await self._letters(topic)]
+        return await self._letters(list(topics))
 
     async def find(self, reference: str) -> Letter:
         """The letter of that reference; raises `NoSuchLetter`."""
         match = _REFERENCE.fullmatch(reference)
         if match and match[1] in BY_TOPIC:
-            for letter in await self._letters(match[1]):
+            for letter in await self._letters([match[1]]):
                 if letter.reference == reference:
                     return letter
         raise NoSuchLetter(reference=reference[:80])
@@ -178,28 +179,31 @@ class DeadLetters:
         about["time"] = self._clock().isoformat()
         await self._bus.publish([Record(letter.raw.topic, letter.raw.key, _ours(about), None)])
 
-    async def _letters(self, topic: str) -> list[Letter]:
-        records = await self._read_all(topic + SUFFIX)
-        resolutions: dict[str, Resolution] = {}
+    async def _letters(self, topics: Sequence[str]) -> list[Letter]:
+        records = await self._read_all([topic + SUFFIX for topic in topics])
+        resolutions: dict[tuple[str, str], Resolution] = {}
         letters = []
         for raw in reversed(records):
             said = _said(raw)
             try:
                 if "resolves" in said:
-                    resolutions[said["resolves"]] = _resolution(said)
+                    resolutions[raw.topic, said["resolves"]] = _resolution(said)
                 else:
-                    letters.append(_letter(topic, raw, said, resolutions.get(f"{raw.partition}/{raw.offset}")))
+                    resolution = resolutions.get((raw.topic, f"{raw.partition}/{raw.offset}"))
+                    letters.append(_letter(raw.topic.removesuffix(SUFFIX), raw, said, resolution))
             except (KeyError, ValueError):
                 log.warning("no_dead_letter", topic=raw.topic, partition=raw.partition, offset=raw.offset)
         return letters[::-1]
 
-    async def _read_all(self, topic: str) -> list[Raw]:
+    async def _read_all(self, topics: Sequence[str]) -> list[Raw]:
         found: list[Raw] = []
         start: dict[tuple[str, int], int] = {}
-        while page := await self._bus.read(topic, start):
+        while topics and (page := await self._bus.read(topics, start, PAGE)):
             found.extend(page)
+            if len(page) < PAGE:
+                break
             for raw in page:
-                start[topic, raw.partition] = raw.offset + 1
+                start[raw.topic, raw.partition] = raw.offset + 1
         return found
 
 

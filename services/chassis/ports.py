@@ -290,8 +290,8 @@ class Bus(Protocol):
         """Read every partition from a time on, keeping no position."""
         ...
 
-    async def read(self, topic: str, start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
-        """What lies in a topic now, from `start` (the beginning where it says nothing), oldest first by partition.
+    async def read(self, topics: str | Sequence[str], start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
+        """What lies in topics now, from `start` (the beginning where it says nothing), oldest first by partition.
 
         Less than `limit` records: there is no more. Dead letters are looked at this way.
         """

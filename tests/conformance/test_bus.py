@@ -171,6 +171,16 @@ def test_reading_goes_on_where_it_is_told(place: Place) -> None:
     on(place, story)
 
 
+def test_several_topics_are_read_at_once_no_more_than_asked_for(place: Place) -> None:
+    async def story(bus: Bus) -> None:
+        await bus.publish([called("a"), cancelled("b"), called("c")])
+        assert names(await bus.read([CANCELLED, CALLED])) == ["b", "a", "c"]
+        assert names(await bus.read([CANCELLED, CALLED], limit=2)) == ["b", "a"]
+        assert await bus.read([]) == []
+
+    on(place, story)
+
+
 # ------------------------------------------------------------------------------------------------------------- groups
 
 

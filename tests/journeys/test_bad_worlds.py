@@ -2,12 +2,8 @@
 alone helps; or it waits, or serves all the same, and says what is missing.
 """
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,86 +22,60 @@ from services.chassis.service import topic_specs
 from services.chassis.settings import Settings
 from tests import servers
 from tests.faults.syscalls import failing
-from tests.journeys.system import ROOT, free_port
+from tests.journeys.alone import OneService
 from tests.journeys.ward import QUEUE_PART
 from tests.servers.mongo import Mongod
-from tests.servers.process import free_port as server_port
+from tests.servers.process import free_port
 from tests.support import run
 
 
-class Queue:
-    """`python -m services.queue` with these settings."""
+class Queue(OneService):
+    """`python -m services.queue` on servers, with these settings besides."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = free_port()
+        self.secrets = folder
         self.namespace = f"{token(8)}-"
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAUNOI_")}
-        self._environment = inherited | {
+        Keys.at(folder)
+        ours = {
             "CAUNOI_BACKEND": "distributed",
             "CAUNOI_SECRETS": str(folder),
             "CAUNOI_NAMESPACE": self.namespace,
-            "CAUNOI_PORT": str(self.port),
             "CAUNOI_MONGO_URL": servers.mongo().url,
             "CAUNOI_KAFKA_SERVERS": servers.kafka().address,
-            **settings,
         }
-        self._folder = folder
-        Keys.at(folder)
-        self._log = folder / "queue.log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "services.queue"]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        super().__init__(folder / "queue", settings=ours | settings)
 
     def refused(self) -> str:
         """What it says when it ends with exit code 2, at once: one line each in two languages."""
-        self.start()
+        self.start(wait=False)
         assert self.process
         assert self.process.wait(60) == 2
         said = [line for line in self.log.splitlines() if not line.startswith("{")]
         assert len(said) == 2, self.log
         return said[1]
 
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def get(self, path: str) -> httpx2.Response | None:
-        try:
-            return httpx2.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
-        except httpx2.TransportError:
-            return None
-
-    def until(self, path: str, true: Callable[[httpx2.Response], Any], seconds: float = 60) -> httpx2.Response:
+    def until(self, path: str, true: Callable[[httpx2.Response], Any]) -> httpx2.Response:
         """The first answer that is as wanted."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            answer = self.get(path)
-            if answer is not None and true(answer):
-                return answer
-            assert self.process
-            assert self.process.poll() is None, self.log
-            time.sleep(0.1)
-        raise AssertionError(f"{path} is not as wanted\n{self.log[-3000:]}")
+        answers: list[httpx2.Response] = []
+
+        def as_wanted() -> bool:
+            with suppress(httpx2.TransportError):
+                answers.append(self.get(path))
+            return bool(answers and true(answers[-1]))
+
+        self.wait_for(f"as wanted: {path}", 90, as_wanted)
+        return answers[-1]
 
     def asked(self, method: str, path: str, body: Any = None) -> httpx2.Response:
         """By the operator, who is also the staff of the ward."""
-        tokens = Access(Settings(secrets=self._folder), system_clock).tokens
+        tokens = Access(Settings(secrets=self.secrets), system_clock).tokens
         token = tokens.issue("a-000001", ["operator", "staff"], ["31186"]).token
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.request(method, f"http://127.0.0.1:{self.port}{path}", json=body, headers=headers, timeout=30)
+        return self.http.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
 
     def begun(self) -> Callable[[], httpx2.Response]:
         """A ward that is open; what is returned takes a number."""
         assert self.asked("PUT", "/queue/centres/31186", QUEUE_PART).status_code < 300
         return partial(self.asked, "POST", "/queue/centres/31186/tickets", {"service": "ho-tich"})
-
-    def stop(self) -> int:
-        assert self.process
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
 
 
 @pytest.fixture
@@ -118,9 +88,9 @@ def queue(tmp_path: Path) -> Iterator[Callable[..., Queue]]:
 
     yield make
     for one in made:
-        if one.process and one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+        if one.alive:
+            one.kill()
+        one.http.close()
 
 
 # --------------------------------------------------------------------------------------- what waiting does not mend
@@ -157,9 +127,9 @@ def test_data_of_a_newer_version_are_left_alone(queue: Callable[..., Queue]) -> 
 
 def test_a_database_that_is_not_up_yet_is_waited_for(queue: Callable[..., Queue], tmp_path: Path) -> None:
     program = servers.natively()
-    late = Mongod(program, tmp_path / "mongo", server_port())
+    late = Mongod(program, tmp_path / "mongo", free_port())
     ours = queue(CAUNOI_MONGO_URL=late.url)
-    ours.start()
+    ours.start(wait=False)
     ours.until("/livez", lambda answer: answer.status_code == 200)
     refused = ours.until("/queue/centres/31186/board", lambda answer: answer.status_code == 503)
     assert refused.headers["retry-after"] == "1"
@@ -173,7 +143,7 @@ def test_a_database_that_is_not_up_yet_is_waited_for(queue: Callable[..., Queue]
 
 def test_who_waits_for_a_database_ends_when_told_to(queue: Callable[..., Queue]) -> None:
     ours = queue(CAUNOI_MONGO_URL="mongodb://127.0.0.1:1/?replicaSet=rs0")
-    ours.start()
+    ours.start(wait=False)
     ours.until("/livez", lambda answer: "waits_for_store" in ours.log)
     assert "MongoDB cannot be reached: 127.0.0.1:1: [Errno 111] Connection refused" in ours.log
     assert ours.stop() == 0
@@ -185,10 +155,10 @@ def test_what_was_answered_before_the_volume_of_the_database_was_full_is_kept(
 ) -> None:
     """A mongod that cannot write ends itself; to us it is away until somebody has made room and started it."""
     program = servers.natively()
-    filling = Mongod(program, tmp_path / "mongo", server_port())
+    filling = Mongod(program, tmp_path / "mongo", free_port())
     filling.start()
     ours = queue(CAUNOI_MONGO_URL=filling.url)
-    ours.start()
+    ours.start(wait=False)
     try:
         ours.until("/readyz", lambda answer: answer.status_code == 200)
         tickets = ours.begun()
@@ -211,7 +181,7 @@ def test_what_was_answered_before_the_volume_of_the_database_was_full_is_kept(
 @pytest.mark.parametrize("kafka", ["127.0.0.1:1", "kafka.invalid:9092"])
 def test_numbers_are_given_though_there_is_no_kafka(queue: Callable[..., Queue], kafka: str) -> None:
     ours = queue(CAUNOI_KAFKA_SERVERS=kafka)
-    ours.start()
+    ours.start(wait=False)
     assert ours.until("/readyz", lambda answer: answer.status_code == 200).json()["services"]["queue"]["owed"] == 0
     assert f"{kafka}" in ours.log
     assert "bus_not_as_it_should_be" in ours.log
@@ -219,7 +189,7 @@ def test_numbers_are_given_though_there_is_no_kafka(queue: Callable[..., Queue],
 
 def test_topics_that_are_missing_are_said_until_they_are_there(queue: Callable[..., Queue]) -> None:
     ours = queue()
-    ours.start()
+    ours.start(wait=False)
     ready = ours.until("/readyz", lambda answer: answer.status_code == 200 and answer.json()["degraded"])
     assert "ticket-issued: missing; run `caunoi topics`" in ready.json()["why"]
     run(KafkaBus(servers.kafka().address, namespace=ours.namespace).provision(topic_specs()))
@@ -230,6 +200,6 @@ def test_fewer_partitions_than_the_contract_states_are_said(queue: Callable[...,
     ours = queue()
     bus = KafkaBus(servers.kafka().address, namespace=ours.namespace)
     run(bus.provision([replace(spec, partitions=1) for spec in topic_specs()]))
-    ours.start()
+    ours.start(wait=False)
     ready = ours.until("/readyz", lambda answer: answer.status_code == 200 and answer.json()["degraded"] == ["topics"])
     assert "ticket-issued: 1 partitions, the contract says 6" in ready.json()["why"]

@@ -6,13 +6,13 @@ from typing import Any
 from rich.table import Table
 
 from services.caunoi import shown
-from services.caunoi.client import at_the_stores
+from services.caunoi.client import at_the_bus
 from services.caunoi.failures import Failed
 from services.chassis.settings import Settings
 
 
 async def listed(settings: Settings, *, topic: str | None, resolved: bool, as_json: bool) -> None:
-    async with at_the_stores(settings) as operator:
+    async with at_the_bus(settings) as operator:
         letters = (await operator.get("/ops/dlq", topic=topic, resolved=resolved))["letters"]
     if as_json:
         shown.as_json(letters)
@@ -29,7 +29,7 @@ async def listed(settings: Settings, *, topic: str | None, resolved: bool, as_js
 
 
 async def one(settings: Settings, reference: str, *, as_json: bool) -> None:
-    async with at_the_stores(settings) as operator:
+    async with at_the_bus(settings) as operator:
         letter = await operator.get(_path(reference))
     if as_json:
         shown.as_json(letter)
@@ -40,14 +40,14 @@ async def one(settings: Settings, reference: str, *, as_json: bool) -> None:
 
 
 async def replay(settings: Settings, references: Sequence[str]) -> None:
-    async with at_the_stores(settings) as operator:
+    async with at_the_bus(settings) as operator:
         for reference in references:
             await operator.post(f"{_path(reference)}/replay")
             shown.out.print(f"{reference}: đã phát lại. [dim]replayed[/]")
 
 
 async def discard(settings: Settings, references: Sequence[str], why: str) -> None:
-    async with at_the_stores(settings) as operator:
+    async with at_the_bus(settings) as operator:
         for reference in references:
             await operator.post(f"{_path(reference)}/discard", {"why": why})
             shown.out.print(f"{reference}: đã bỏ ({why}). [dim]discarded[/]")

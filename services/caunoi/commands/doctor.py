@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from services.caunoi import shown
-from services.caunoi.client import Answered, Caller, at_the_stores, connected
+from services.caunoi.client import Answered, Caller, at_the_bus, connected
 from services.caunoi.commands.accounts import every
 from services.caunoi.failures import Failed
 from services.caunoi.services import SERVICES
@@ -78,7 +78,7 @@ async def _asked(operator: Caller, settings: Settings) -> AsyncIterator[Finding]
 async def _apart(settings: Settings) -> AsyncIterator[Finding]:
     """Each service through the gateway, and what lies on the servers."""
     try:
-        async with at_the_stores(settings) as here:
+        async with at_the_bus(settings) as here:
             yield await _letters(here)
     except (Failed, CannotStart) as away:
         yield Finding("look", f"Không xem được sự kiện bị bỏ lại: {away.vi}", "sửa điều trên trước")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.caunoi import shown
-from services.caunoi.client import Caller, at_the_stores
+from services.caunoi.client import Caller, at_the_bus
 from services.caunoi.failures import Failed
 from services.caunoi.services import SERVICES
 from services.chassis.clock import LOCAL, system_clock
@@ -36,7 +36,7 @@ async def listed(
 ) -> None:
     """Of all services, oldest first."""
     first = moment(since, system_clock())
-    async with at_the_stores(settings) as operator:
+    async with at_the_bus(settings, stores=True) as operator:
         found = [
             entry
             for name in _chosen(service)
@@ -72,7 +72,7 @@ async def _entries(operator: Caller, service: str, *, limit: int, **asked: Any) 
 
 async def republish(settings: Settings, *, since: str, service: str | None) -> None:
     first = moment(since, system_clock())
-    async with at_the_stores(settings) as operator:
+    async with at_the_bus(settings, stores=True) as operator:
         query = f"?service={service}" if service else ""
         owed = (await operator.post(f"/ops/journal/republish{query}", {"since": first.isoformat()}))["events"]
     for name, count in owed.items():

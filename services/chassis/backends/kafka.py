@@ -287,16 +287,18 @@ class KafkaBus:
 
     # --------------------------------------------------------------------------------- reading: all there is
 
-    async def read(self, topic: str, start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
-        self._check([topic])
+    async def read(self, topics: str | Sequence[str], start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
+        names = [topics] if isinstance(topics, str) else topics
+        self._check(names)
         async with _answering(), self._consumer() as consumer:
-            partitions = await self._partitions([topic])
+            partitions = await self._partitions(names)
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             firsts = await consumer.beginning_offsets(partitions)
             batch: list[Raw] = []
             for partition in partitions:
-                at = max(firsts[partition], (start or {}).get((topic, partition.partition), 0))
+                here = self._names.topic(partition.topic), partition.partition
+                at = max(firsts[partition], (start or {}).get(here, 0))
                 batch += await self._read_partition(consumer, partition, at, ends[partition], limit - len(batch))
             return batch
 
@@ -306,7 +308,8 @@ class KafkaBus:
         batch: list[Raw] = []
         consumer.seek(partition, at)
         while at < end and len(batch) < limit:
-            records = await consumer.getmany(partition, timeout_ms=1_000, max_records=limit - len(batch))
+            wait = int(ASK_SECONDS * 1000)
+            records = await consumer.getmany(partition, timeout_ms=wait, max_records=limit - len(batch))
             batch += self._names.raws(record for record in records.get(partition, ()) if record.offset < end)
             position = await consumer.position(partition)
             if not records and position == at:

@@ -144,9 +144,13 @@ class SqliteBus:
         cursor = {topic: self._first_since(topic, since) for topic in topics}
         return self._start_reading("tail", cursor, receive, _nothing_to_finish)
 
-    async def read(self, topic: str, start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
-        self._check([topic])
-        return self._fetch(topic, (start or {}).get((topic, 0), 0), limit)
+    async def read(self, topics: str | Sequence[str], start: Positions | None = None, limit: int = 1_000) -> list[Raw]:
+        names = [topics] if isinstance(topics, str) else topics
+        self._check(names)
+        batch: list[Raw] = []
+        for topic in names:
+            batch += self._fetch(topic, (start or {}).get((topic, 0), 0), limit - len(batch))
+        return batch
 
     async def rewind(self, group: str, since: datetime) -> None:
         if group in self._groups:
