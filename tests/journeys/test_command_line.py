@@ -161,10 +161,12 @@ def test_a_yaml_with_a_mistake_changes_nothing(system: RunningSystem, tmp_path: 
     system.cli("seed", CAI_RANG)
     before = described(system)
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(Path(CAI_RANG).read_text("utf-8").replace("counters: [3, 4]", "counters: [drei, 4]"), "utf-8")
+    text = Path(CAI_RANG).read_text("utf-8").replace("counters: [3, 4]", "counters: [drei, 4]")
+    wrong.write_text(text, "utf-8")
+    line = text.partition("drei")[0].count("\n") + 1
     done = system.cli("seed", str(wrong))
     assert done.returncode == 1
-    assert f"{wrong}:38:16: services.dat-dai-chuyen-quyen.counters.0:" in done.stderr
+    assert f"{wrong}:{line}:16: services.dat-dai-chuyen-quyen.counters.0:" in done.stderr
     assert described(system) == before
 
 
