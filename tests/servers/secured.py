@@ -71,7 +71,7 @@ class SecuredKafka(Kafka):
     def __init__(self, folder: Path, authority: Authority) -> None:
         super().__init__(folder)
         self._authority = authority
-        self.secured = free_port(besides=self.port)
+        self.secured = free_port()
 
     @property
     def servers(self) -> str:
