@@ -10,7 +10,7 @@ UPGRADE := --upgrade
 LONGEST_FIRST := tests/faults tests/journeys tests/browser tests/conformance tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-all check bench faults screenshots generate lock clean
+.PHONY: help up test test-all check compose-test faults bench screenshots generate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: .venv/test.stamp ## exactly what CI runs: format, lint, types, boundaries
 
 faults: .venv/test.stamp ## a city under load, one fault after another, and the table of what was found (ROUNDS=10 for more)
 	$(BIN)/python -m tests.faults --keep --rounds $(or $(ROUNDS),3) $(ARGS)
+
+compose-test: .venv/test.stamp ## docker-compose.yml on this machine's Docker: crashed under load, judged by the checker, removed
+	@$(BIN)/python -m tests.compose
 
 bench: .venv/test.stamp ## measure this machine: ratios side by side
 	$(BIN)/python -m tests.bench $(ARGS)
