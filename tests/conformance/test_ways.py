@@ -1,6 +1,7 @@
 """The way to real servers that ask for a password and speak TLS; and where there is none, why, in one line."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from services.chassis.backends.kafka_way import KafkaNotReached, KafkaNotUsable,
 from services.chassis.backends.mongo import MongoStore
 from services.chassis.backends.mongo_way import MongoNotReached, MongoNotUsable, MongoWay
 from services.chassis.ids import token
-from services.chassis.ports import Record, TopicSpec
+from services.chassis.ports import Commit, Partition, Raw, Record, TopicSpec
 from services.chassis.views import Projector
 from tests import servers
 from tests.servers.mongo import Mongod
@@ -66,6 +67,38 @@ def test_a_record_goes_out_and_comes_back_over_tls_with_a_password(secured: Secu
         await bus.close()
 
     run(story())
+
+
+def test_a_group_reads_over_tls_with_a_password(secured: Secured) -> None:
+    async def story() -> None:
+        bus = KafkaBus(secured.kafka, namespace=f"{token(8)}-")
+        await bus.open([CALLED])
+        await bus.provision([CALLED])
+        hand = Hand()
+        reader = await bus.subscribe("ward", ["queue-called"], hand)
+        await bus.publish([Record("queue-called", b"31186", [], b"{}")])
+        assert await asyncio.wait_for(hand.taken, 60) == b"{}"
+        await reader.stop()
+        await bus.close()
+
+    run(story(), 90)
+
+
+class Hand:
+    """A worker that keeps the first thing that it is given."""
+
+    def __init__(self) -> None:
+        self.taken: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    async def take(self, batch: Sequence[Raw], commit: Commit) -> None:
+        if not self.taken.done():
+            self.taken.set_result(batch[0].value)
+
+    async def forget(self, partitions: Iterable[Partition]) -> None:
+        return None
+
+    async def finish(self) -> None:
+        return None
 
 
 def asked_of_kafka(way: KafkaWay) -> str:

@@ -50,16 +50,21 @@ class MongoCopies:
 
     def take(self, names: Sequence[str], into: Path, before: datetime) -> Iterator[str]:
         with self._opened() as client, client.start_session(snapshot=True) as moment:
+            journals = []
             for name in names:
                 service, part, _ = name.split(".")
+                collection = _raws(client[self._databases[service]], part)
                 recent = {"time": {"$gte": before}} if part == "journal" else {}
                 with (into / name).open("wb") as file:
-                    _write(file, _raws(client[self._databases[service]], part), recent, moment)
-            for name in (name for name in names if ".journal." in name):
+                    _write(file, collection, recent, moment)
+                if part == "journal":
+                    journals.append((name, collection))
+                else:
+                    yield name
+            for name, collection in journals:
                 with (into / name).open("ab") as file:
-                    database = client[self._databases[name.partition(".")[0]]]
-                    _write(file, _raws(database, "journal"), {"time": {"$lt": before}}, None)
-        yield from names
+                    _write(file, collection, {"time": {"$lt": before}}, None)
+                yield name
 
     def check(self, file: Path) -> None:
         try:
