@@ -2,6 +2,7 @@
 authentication, that keep nothing. Run as `python -m tests.bench.bare`, with the settings of the product.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -83,6 +84,9 @@ class Nothing:
         self.settings = settings
         self.clock = system_clock
         self.access = Access(settings, system_clock)
+        self.stopping = asyncio.Event()
+        self.leaving = False
+        self.running: dict[str, object] = {}
 
     def __getitem__(self, state: type) -> Any:
         raise KeyError(state)
