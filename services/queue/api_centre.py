@@ -237,7 +237,7 @@ async def show_board(
     """For the screen in the hall, and for whoever wants to know how it goes."""
     board = await _seen(centre, centres, halls, now, partial(_board, centre=centre, now=now))
     rows = await views.find(COUNTERS, hall=hall_of(centre, now))
-    board.last_calls = _last_calls([row for _, row in rows])
+    board.last_calls = _last_calls([row for _, row in rows], board.called)
     return board
 
 
@@ -279,9 +279,12 @@ def _board(hall: Hall, plan: DayPlan, config: CentreConfig, *, centre: str, now:
     )
 
 
-def _last_calls(rows: list[CounterRow]) -> list[PastCall]:
-    calls = [PastCall(code=call.code, counter=row.counter, at=call.at) for row in rows for call in row.calls]
-    return sorted(calls, key=lambda call: call.at, reverse=True)[:SHOWN]
+def _last_calls(rows: list[CounterRow], called: list[BoardCall]) -> list[PastCall]:
+    """Those that the view has heard of, and those of this moment, which it may not have yet."""
+    calls = {(call.code, row.counter): call.at for row in rows for call in row.calls}
+    calls |= {(call.code, call.counter): call.since for call in called if call.state is State.CALLED}
+    past = [PastCall(code=code, counter=counter, at=at) for (code, counter), at in calls.items()]
+    return sorted(past, key=lambda call: call.at, reverse=True)[:SHOWN]
 
 
 # ---------------------------------------------------------------------------------------------------------- report

@@ -79,5 +79,19 @@ def reason_in_words(because: Because, language: str) -> str:
     return _pick(_REASONS[because], language)
 
 
+_DIGITS = ("không", "một", "hai", "ba", "bốn", "năm", "sáu", "bảy", "tám", "chín")
+_LETTERS = """
+A a, B bê, C xê, D dê, E e, F ép, G giê, H hát, I i, J gi, K ca, L e-lờ, M em-mờ, N en-nờ, O o, P pê, Q cu, R e-rờ,
+S ét-xì, T tê, U u, V vê, W vê-kép, X ích-xì, Y i-dài, Z dét
+"""
+_LETTER = dict(one.split() for one in _LETTERS.split(","))
+
+
+def call_as_spoken(code: str, counter: int) -> str:
+    """What is said in the hall, in Vietnamese: each digit by itself, so that 012 is not heard as twelve."""
+    letter, digits = _LETTER[code[0]], " ".join(_DIGITS[int(digit)] for digit in code[1:])
+    return f"Mời số {letter}, {digits}, đến quầy {counter}."
+
+
 def _pick(both: Both, language: str) -> str:
     return both[0] if language == "vi" else both[1]

@@ -63,6 +63,8 @@ def reference(name: str, centre: str) -> str:
         "job": f"{ticket(centre)}-ride",
         "contact_ref": "c-" + "7hk2m9x4tq0v7hk2m9x4tq0v7h",
         "counter": "3",
+        "code": "A012",
+        "press": "start",
         "language": "en",
         "of": "0123456789",
         "service": "chassis",

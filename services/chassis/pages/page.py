@@ -7,7 +7,7 @@ a press after "back" the same command. Both are written by the macro `form`; nei
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -29,7 +29,13 @@ from services.chassis.settings import Settings
 
 FORM_COOKIE: Final = "caunoi_form"
 SECRET: Final = "form_secret"  # noqa: S105  (its name)
+SCREENS: Final[Mapping[str, str]] = {"kiosk": "/kiosk", "display": "/board"}
+"""Where each role works; who has several, at the first. Who has none of them looks on at `/`."""
 M = TypeVar("M", bound=BaseModel)
+
+
+def screen_of(roles: Collection[str]) -> str | None:
+    return next((address for role, address in SCREENS.items() if role in roles), None)
 
 
 class FormTooOld(Forbidden):
@@ -70,6 +76,11 @@ class Page:
     @property
     def path(self) -> str:
         return self.request.url.path
+
+    @property
+    def screen(self) -> str | None:
+        """Where who asks works."""
+        return screen_of(self.who.roles)
 
     @property
     def language(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -32,7 +32,7 @@ def refusal_to(
     metrics.refusals.labels(refusal.slug()).inc()
     request = Request(scope)
     if refusal.status == SignInNeeded.status and scope["method"] in ("GET", "HEAD"):
-        return RedirectResponse(f"{SIGN_IN}?back={quote(request.url.path)}", 303)
+        return RedirectResponse(_sign_in(request.url.path), 303)
     spoken = speech(language_of(scope["headers"], default))
     problem = problem_of(refusal, spoken.language)
     shown = rendered(
@@ -40,10 +40,20 @@ def refusal_to(
         spoken,
         page=_NoPage(request.url.path, spoken.language),
         problem=problem,
-        sign_in=SIGN_IN if refusal.status == SignInNeeded.status else None,
+        sign_in=_sign_in(_page_before(request)) if refusal.status == SignInNeeded.status else None,
     )
     headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after is not None else None
     return HTMLResponse(shown, refusal.status, headers)
+
+
+def _sign_in(back: str) -> str:
+    return f"{SIGN_IN}?back={quote(back)}"
+
+
+def _page_before(request: Request) -> str:
+    """Where the form stood whose press came too late: a browser says so of our own pages."""
+    before = urlsplit(request.headers.get("referer", ""))
+    return before.path if before.netloc == request.headers.get("host") and before.path else "/"
 
 
 class _NoPage:
@@ -51,6 +61,7 @@ class _NoPage:
 
     languages = LANGUAGES
     demo = False
+    screen = None
 
     def __init__(self, path: str, language: str) -> None:
         self.path, self.language = path, language

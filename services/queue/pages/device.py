@@ -12,13 +12,13 @@ from starlette.responses import HTMLResponse
 from services.chassis.access import Actor, Issued, SignInNeeded, keep_session, may
 from services.chassis.errors import Refusal
 from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages.page import screen_of
 from services.chassis.web import Now, Router, TheAccess
 
 router = Router(tags=["pages"], include_in_schema=False)
 
 Anyone = Annotated[Actor, may("anyone")]
-SCREENS: Final = {"kiosk": "/kiosk", "display": "/board"}
-"""Where a device goes once it is known, by its role."""
+DEVICES: Final = frozenset({"kiosk", "display"})
 
 
 class NotADevice(SignInNeeded):
@@ -37,7 +37,7 @@ async def become_a_device(
 ) -> Response:
     token = form.text("token").rpartition("#")[2]
     verified = access.tokens.verify(token)
-    screen = next((SCREENS[role] for role in SCREENS if verified and verified.actor.roles == {role}), None)
+    screen = screen_of(verified.actor.roles) if verified and verified.actor.roles <= DEVICES else None
     try:
         if verified is None or screen is None or not await access.accounts.stands(verified):
             raise NotADevice

@@ -1,4 +1,6 @@
-"""`/sign-in`: name and password, then on to where one wanted to go. `POST /session` is the same for programs."""
+"""`/sign-in`: name and password, then on to where one wanted to go, or to one's own screen. `POST /session` is the same
+for programs.
+"""
 
 from typing import Annotated
 
@@ -8,6 +10,7 @@ from starlette.responses import HTMLResponse
 from services.chassis.access import Actor, may
 from services.chassis.errors import Refusal
 from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages.page import screen_of
 from services.chassis.pages.routes import own_address
 from services.chassis.web import Now, Router, TheAccess
 from services.queue import accounts_api
@@ -38,9 +41,11 @@ async def sign_in(
     answer = page.go(back)
     try:
         given = form.into(accounts_api.SignIn, name=form.text("name"), password=form.text("password"))
-        await accounts_api.sign_in(given, request, answer, documents, sealer, access, who, now)
+        session = await accounts_api.sign_in(given, request, answer, documents, sealer, access, who, now)
     except Refusal as refused:
         return page.refuse("queue/sign-in.html", refused, back=back, name=form.text("name"))
+    if back == "/" and (own := screen_of(session.roles)):
+        answer.headers["location"] = own
     return answer
 
 

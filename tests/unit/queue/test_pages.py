@@ -11,8 +11,9 @@ from services.chassis.access import PASS_COOKIE
 from services.chassis.sealing import Sealer
 from services.contracts.events import HelpWanted, TicketIssued
 from services.queue.accounts_api import account_of
+from services.queue.voice import PROGRAM
 from tests.unit.queue.morning import EIGHT, config
-from tests.unit.queue.running import AT, Desk, played
+from tests.unit.queue.running import AT, OTHER, Desk, played
 from tests.unit.queue.test_opinions import a_visit
 from tests.visitor import Shown, Visitor
 
@@ -35,6 +36,22 @@ def test_a_clerk_signs_in_and_gets_where_he_wanted_to_go(tmp_path: Path) -> None
         await visitor.open("/sign-in?back=/session")
         shown = await visitor.press("/sign-in", name="canbo.quay3", password=PASSWORD)
         assert shown.path == "/session" and account in shown.source
+
+    played(tmp_path, story)
+
+
+@pytest.mark.parametrize(("roles", "screen"), [(["staff"], "/"), (["city"], "/"), (["operator"], "/")])
+def test_who_wanted_nowhere_in_particular_comes_to_his_own_screen(
+    tmp_path: Path, roles: list[str], screen: str
+) -> None:
+    async def story(desk: Desk) -> None:
+        centres = ["31186"] if roles == ["staff"] else []
+        body = {"name": "ai.do", "roles": roles, "centres": centres, "password": PASSWORD}
+        await desk.post("/queue/accounts", desk.token("operator"), body)
+        visitor = Visitor(desk.client)
+        await visitor.open("/sign-in")
+        shown = await visitor.press("/sign-in", name="ai.do", password=PASSWORD)
+        assert shown.path == screen
 
     played(tmp_path, story)
 
@@ -428,5 +445,93 @@ def test_a_kiosk_whose_session_ended_says_that_it_must_be_signed_in(tmp_path: Pa
         assert (await visitor.open("/kiosk")).path == "/sign-in"
         shown = await visitor.send("/kiosk/take/birth/wishes", fields)
         assert shown.status == 401 and "chưa được thực hiện" in shown.text
+
+    played(tmp_path, story)
+
+
+# ------------------------------------------------------------------------------------------------------- board
+
+
+def before_the_board(desk: Desk, language: str = "vi") -> Visitor:
+    return Visitor(desk.client, language).become(desk.display)
+
+
+def test_an_empty_board_says_so_and_one_before_opening_too(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        shown = await before_the_board(desk).open("/board")
+        assert "Hôm nay chưa mời số nào." in shown.text and "Chưa có ai chờ." in shown.text
+        desk.now = EIGHT.replace(hour=14)
+        assert "Giờ này trung tâm không cấp số." in (await before_the_board(desk).open("/board")).text
+
+    played(tmp_path, story)
+
+
+def test_the_board_has_what_is_called_and_what_is_to_be_spoken(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.issue(priority=True)
+        await desk.issue("land")
+        await desk.open(1)
+        await desk.call(1)
+        shown = await before_the_board(desk).open("/board")
+        assert (
+            "A001 → Quầy 1" in shown.text.replace("đang mời đến ", "→ ") and 'aria-label="Diện ưu tiên"' in shown.source
+        )
+        assert 'data-says="Mời số a, không không một, đến quầy 1."' in shown.source
+        assert "Đất đai 1 người · chưa mở quầy" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_the_board_says_how_long_when_that_is_known(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.open(1)
+        for _ in range(3):
+            await a_served(desk)
+        await desk.issue()
+        assert "Khai sinh 1 người · " in (text := (await before_the_board(desk).open("/board")).text)
+        assert "phút" in text
+
+    played(tmp_path, story)
+
+
+async def a_served(desk: Desk) -> None:
+    given = await desk.issue()
+    await desk.call(1)
+    await desk.at(given["ticket_id"], "start")
+    desk.later(minutes=5)
+    await desk.at(given["ticket_id"], "complete", outcome="accepted")
+
+
+def test_the_closed_day_is_said(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.issue()
+        await desk.post(f"{AT}/close-day", desk.staff, {"send_home": True})
+        assert "Đã hết giờ làm việc" in (await before_the_board(desk).open("/board")).text
+
+    played(tmp_path, story)
+
+
+def test_only_what_this_board_shows_is_spoken(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.issue()
+        await desk.open(1)
+        await desk.call(1)
+        for path in ("A001/2", "A002/1", "B001/1"):
+            assert (await desk.ask("GET", f"/board/voice/{path}", desk.display)).status_code == 404
+        other = desk.token("display", OTHER)
+        assert (await desk.ask("GET", "/board/voice/A001/1", other)).status_code == 404
+        assert (await desk.ask("GET", "/board/voice/A001;reboot/1", desk.display)).status_code == 422
+
+    played(tmp_path, story)
+
+
+@pytest.mark.needs_tool(PROGRAM)
+def test_a_call_is_spoken(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.issue()
+        await desk.open(1)
+        await desk.call(1)
+        answer = await desk.ask("GET", "/board/voice/A001/1", desk.display)
+        assert answer.headers["content-type"] == "audio/wav" and answer.content.startswith(b"RIFF")
 
     played(tmp_path, story)
