@@ -127,6 +127,8 @@ class Held:
     """The moment for which it stands in the heap of timers."""
     closed: bool = False
     """A write of unknown outcome is being settled: nothing is decided meanwhile."""
+    overdue: bool = False
+    """That takes so long that nobody is let in to wait for it."""
     touched: float = 0.0
     tokens: tuple[str, ...] = ()
     """Of its last writes."""

@@ -48,8 +48,8 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 
 IDLE_SECONDS = 600
-UNKNOWN_SECONDS = 2.0
-"""How long a caller waits for the truth about a write whose reply was lost."""
+UNKNOWN_SECONDS = 1.8
+"""How long a caller waits for the truth about a write whose reply was lost, counted from the write."""
 POLL_SECONDS = 2.0
 
 log = structlog.get_logger()
@@ -135,8 +135,8 @@ class Documents:
         woken: Callable[[], None] = lambda: None,
         mailbox: int = 1_000,
     ) -> None:
-        """`facts` by class name; `woken` is called after something became durable that the relay must see to; `mailbox`
-        is how many commands may wait for one document."""
+        """`facts` by class name; `woken` is called after something owed to the world became durable; `mailbox` is how
+        many commands may wait for one document."""
         self._service = service
         self._kinds = kinds
         self._facts = facts
@@ -173,6 +173,8 @@ class Documents:
     async def submit(self, state: type, id: str, *, now: datetime, **what: Any) -> Any:
         """Put a command (the fields of `Command`) into the mailbox of a document and wait for its answer."""
         held = self._hold((self._names[state], id))
+        if held.overdue:
+            raise Unavailable(retry_after=2)
         if len(held.waiting) >= self._mailbox:
             raise MailboxFull(retry_after=1)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -332,21 +334,18 @@ class Documents:
                     self._give_up(round, StorageFull(retry_after=30))
                 case Written.REFUSED:
                     self._give_up(round, Unavailable(retry_after=60))
+                case Written.UNREACHED:
+                    self._give_up(round, Unavailable(retry_after=1))
                 case Written.UNKNOWN:
                     round.held.closed = True
-                    task = asyncio.create_task(self._settle(round))
+                    task = asyncio.create_task(self._settle(round, begun))
                     self._settling.add(task)
                     task.add_done_callback(self._settling.discard)
         reach("store:before-answer")
         for round in durable:
             await self._answer(round)
-        if any(map(self._leaves_work, durable)):
+        if any(round.owes for round in durable):
             self._woken()
-
-    def _leaves_work(self, round: Round) -> bool:
-        """For the relay: to publish, or (where facts ride in their document until it fetches them) to journal."""
-        rides = bool(round.write and round.write.entries) and not self._store.promises.journal_in_commit
-        return round.owes or rides
 
     async def _answer(self, round: Round) -> None:
         for outcome in round.outcomes:
@@ -383,29 +382,39 @@ class Documents:
         round.held.forget()
         _refuse_all((outcome.command for outcome in round.outcomes), error)
 
-    async def _settle(self, round: Round) -> None:
+    async def _settle(self, round: Round, begun: float) -> None:
         """Read until it is known what became of a write; the mailbox stays closed meanwhile."""
         assert round.write is not None
-        held, patience, wait = round.held, time.monotonic() + UNKNOWN_SECONDS, 0.02
-        outcome = Written.UNKNOWN
+        held, wait, outcome = round.held, 0.02, Written.UNKNOWN
+        left = max(0.0, begun + UNKNOWN_SECONDS - time.monotonic())
+        patience = asyncio.get_running_loop().call_later(left, self._tell_unknown, round)
         while outcome is Written.UNKNOWN:
-            with contextlib.suppress(Unavailable):
+            try:
                 (outcome,) = await self._store.settle([round.write])
+            except Unavailable:
+                pass
+            except Exception:
+                log.exception("settling_failed", service=self._service, kind=held.key[0])
             if outcome is Written.UNKNOWN:
-                if time.monotonic() > patience:
-                    _refuse_all((told.command for told in round.outcomes), OutcomeUnknown(retry_after=2))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 1.0)
-        held.closed = False
+        patience.cancel()
+        held.closed = held.overdue = False
         if outcome is Written.DURABLE:
             held.written(round.token)
             await self._answer(round)
-            if self._leaves_work(round):
+            if round.owes:
                 self._woken()
         else:
             self._again(round)
         self._arm(held)
         self._make_ready(held)
+
+    def _tell_unknown(self, round: Round) -> None:
+        """Whoever waits for this write has waited long enough, and whoever waits behind it."""
+        round.held.overdue = True
+        _refuse_all((told.command for told in round.outcomes), OutcomeUnknown(retry_after=2))
+        round.held.refuse_waiting(OutcomeUnknown(retry_after=2))
 
     # --------------------------------------------------------------------------------------------- time
 

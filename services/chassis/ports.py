@@ -76,6 +76,8 @@ class Written(Enum):
     """The store will not have this one document (too large, say); nothing of it was done."""
     FULL = "full"
     """No room: nothing was done; reading goes on."""
+    UNREACHED = "unreached"
+    """There was nobody to write it: nothing was done."""
     UNKNOWN = "unknown"
     """The reply was lost: `settle` finds out."""
 
