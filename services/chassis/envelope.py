@@ -35,21 +35,20 @@ class Unreadable(Invalid):
 def record_of(entry: Entry) -> Record:
     """What the bus carries of a fact that is owed to the world."""
     assert entry.topic is not None, "only a fact with a topic is published"
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": entry.id,
-        "ce_source": entry.source,
-        "ce_type": entry.topic,
-        "ce_time": entry.time.isoformat(),
-        "ce_subject": entry.subject,
-        "ce_dataschema": entry.dataschema,
-        "ce_sequence": str(entry.sequence),
-        "content-type": "application/json",
-    }
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", entry.id.encode()),
+        ("ce_source", entry.source.encode()),
+        ("ce_type", entry.topic.encode()),
+        ("ce_time", entry.time.isoformat().encode()),
+        ("ce_subject", entry.subject.encode()),
+        ("ce_dataschema", entry.dataschema.encode()),
+        ("ce_sequence", b"%d" % entry.sequence),
+        ("content-type", b"application/json"),
+    ]
     if entry.traceparent:
-        headers["traceparent"] = entry.traceparent
-    encoded = [(name, value.encode()) for name, value in headers.items()]
-    return Record(entry.topic, entry.key.encode(), encoded, entry.body)
+        headers.append(("traceparent", entry.traceparent.encode()))
+    return Record(entry.topic, entry.key.encode(), headers, entry.body)
 
 
 def event_of(raw: Raw, publishers: Mapping[str, str]) -> Event:

@@ -47,7 +47,7 @@ class Relay:
         *,
         clock: Clock = system_clock,
         times: RelayTimes = RelayTimes(),
-        batch: int = 500,
+        batch: int = 1_000,
     ) -> None:
         self._service = service
         self._store = store

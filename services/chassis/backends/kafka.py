@@ -20,6 +20,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -30,8 +32,9 @@ from services.chassis.failpoints import reach
 from services.chassis.ports import BusPromises, Partition, Positions, Raw, Record, Subscription, TopicSpec, Worker
 
 BATCH_AT_MOST = 500
-IDLE_MS = 10
-"""FastStream sleeps this long again after an empty poll: more is added latency, blind."""
+POLL_MS = 500
+PRODUCED_AT_ONCE = 262_144
+"""Bytes for one partition; a larger record goes by itself."""
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 5.0
 RETRY_MOST = 10.0
@@ -41,6 +44,9 @@ SESSION_MS = 10_000
 POLL_AT_LEAST_MS = 3_600_000
 """A worker whose store is away takes nothing for long and must not lose its partitions for that."""
 _LOST = (KafkaError, OSError, TimeoutError, asyncio.TimeoutError)
+
+_Batch = tuple[BatchBuilder, TopicPartition]
+_partition_of = DefaultPartitioner()
 
 log = structlog.get_logger()
 
@@ -158,22 +164,43 @@ class KafkaBus:
             producer = await self._started_producer()
             try:
                 async with asyncio.timeout(SEND_SECONDS):
-                    sent = [
-                        await producer.send(self._names.wire(one.topic), one.value, one.key, headers=list(one.headers))
-                        for one in records
-                    ]
+                    batches, batch_of = await self._batches(producer, records)
+                    sent = [await producer.send_batch(one, at.topic, partition=at.partition) for one, at in batches]
                     reach("bus:before-acknowledged")
                     answers = await asyncio.gather(*sent, return_exceptions=True)
             except _LOST as error:
                 await self._drop_producer()
                 raise KafkaAway(retry_after=1) from error
-            taken = next((at for at, answer in enumerate(answers) if isinstance(answer, BaseException)), len(answers))
-            if taken < len(answers):  # a fatal error stays: only a new producer gets out of it
-                log.warning("kafka_publish_failed", reason=type(answers[taken]).__name__)
+            failed = {at for at, answer in enumerate(answers) if isinstance(answer, BaseException)}
+            taken = next((at for at, batch in enumerate(batch_of) if batch in failed), len(records))
+            if failed:  # a fatal error stays: only a new producer gets out of it
+                log.warning("kafka_publish_failed", reason=type(answers[min(failed)]).__name__)
                 await self._drop_producer()
                 if taken == 0:
                     raise KafkaAway(retry_after=1)
             return taken
+
+    async def _batches(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> tuple[list[_Batch], list[int]]:
+        """What goes to each partition, in order, and for each record the place of its batch. One future for each
+        batch: one for each record, as `send` has it, takes most of the time."""
+        wires = {topic: self._names.wire(topic) for topic in {record.topic for record in records}}
+        numbers = {topic: sorted(await producer.partitions_for(wire)) for topic, wire in wires.items()}
+        places: dict[tuple[str, bytes | None], TopicPartition] = {}
+        latest: dict[TopicPartition, int] = {}
+        batches: list[_Batch] = []
+        batch_of: list[int] = []
+        for one in records:
+            place = places.get((one.topic, one.key))
+            if place is None:
+                number = _partition_of(one.key, numbers[one.topic], numbers[one.topic])
+                place = places[one.topic, one.key] = TopicPartition(wires[one.topic], number)
+            at = latest.get(place)
+            if at is None or not _put(batches[at][0], one):
+                at = latest[place] = len(batches)
+                batches.append((producer.create_batch(), place))
+                _put(batches[at][0], one)
+            batch_of.append(at)
+        return batches, batch_of
 
     async def _started_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -182,6 +209,7 @@ class KafkaBus:
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=0,
+                max_batch_size=PRODUCED_AT_ONCE,
                 request_timeout_ms=40_000,
                 metadata_max_age_ms=60_000,
             )
@@ -478,7 +506,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
             allow_auto_create_topics=False,
             logger=None,
             apply_types=False,
-            graceful_timeout=5.0,
+            graceful_timeout=1.0,  # who stops has let the worker finish; one that broke is not waited for
         )
         subscriber = self._broker.subscriber(
             *self._topics,
@@ -487,7 +515,7 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             max_records=BATCH_AT_MOST,
-            batch_timeout_ms=IDLE_MS,
+            batch_timeout_ms=10,
             fetch_max_wait_ms=100,
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=SESSION_MS // 3,
@@ -499,6 +527,8 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
         subscriber(self._take)
         await asyncio.wait_for(self._broker.start(), 30)
         self._consumer = subscriber.consumer
+        assert self._consumer is not None
+        self._consumer.getmany = partial(_something, self._consumer.getmany)
         return subscriber
 
     async def _end(self) -> None:
@@ -543,6 +573,19 @@ class _GroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         log.info("partitions_assigned", group=self._group, count=len(list(assigned)))
+
+
+def _put(batch: BatchBuilder, record: Record) -> bool:
+    """Whether there was room for it."""
+    given = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    return given is not None
+
+
+async def _something(getmany: Callable[..., Awaitable[Any]], *, timeout_ms: int, max_records: int | None) -> Any:
+    """FastStream sleeps after an empty poll, as long again as it asked (`timeout_ms`), and blind: it is given none."""
+    while not (found := await getmany(timeout_ms=POLL_MS, max_records=max_records)):
+        pass
+    return found
 
 
 def _ended(subscription: Subscription, group: str, task: asyncio.Task[None]) -> None:

@@ -309,6 +309,7 @@ class MongoStore:
             raise MongoAway(retry_after=1)
         try:
             yield
+            self._nobody_until = 0.0
         except PyMongoError as error:
             self._note_away(error)
             raise MongoAway(retry_after=1) from error
