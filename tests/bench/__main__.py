@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.distributed import distributed
 from tests.bench.measures import (
     Row,
     bare_server,
@@ -38,6 +39,7 @@ def _scratch() -> Iterator[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of each pair (5)")
+    parser.add_argument("--only", choices=("embedded", "distributed"), help="one of the two parts")
     parser.add_argument("--past", type=int, default=50_000, help="past tickets of the last measurement (50000)")
     given = parser.parse_args()
     rows: list[Row] = []
@@ -46,17 +48,22 @@ def main() -> None:
         with err.status(f"({what}) ..."):
             rows.extend(found())
 
-    with _scratch() as where, ExitStack() as stack:
-        bare = stack.enter_context(bare_server(where / "bare"))
-        with product(where / "ours") as ours:
-            measure("a", lambda: issue_against_bare(ours, bare, given.rounds))
-            with queue_alone(where / "queue") as alone:
-                measure("a", lambda: issue_against_bare(alone, bare, given.rounds, "; queue alone"))
-            measure("b", lambda: cycles_against_bare(ours, bare, given.rounds))
-            measure("c", lambda: call_to_sms(ours))
-        measure("d", lambda: start_and_memory(where / "start"))
-        measure("f", lambda: first_view(where / "screens", given.rounds))
-        measure("e", lambda: with_a_past(where / "past", where / "empty", given.past, given.rounds))
+    if given.only != "distributed":
+        with _scratch() as where, ExitStack() as stack:
+            bare = stack.enter_context(bare_server(where / "bare"))
+            with product(where / "ours") as ours:
+                measure("a", lambda: issue_against_bare(ours, bare, given.rounds))
+                with queue_alone(where / "queue") as alone:
+                    measure("a", lambda: issue_against_bare(alone, bare, given.rounds, "; queue alone"))
+                measure("b", lambda: cycles_against_bare(ours, bare, given.rounds))
+                measure("c", lambda: call_to_sms(ours))
+            measure("d", lambda: start_and_memory(where / "start"))
+            measure("f", lambda: first_view(where / "screens", given.rounds))
+            measure("e", lambda: with_a_past(where / "past", where / "empty", given.past, given.rounds))
+    if given.only != "embedded":
+        with _scratch() as where:
+            for letter, found in distributed(where, given.rounds):
+                measure(letter, found)
     show(rows)
 
 

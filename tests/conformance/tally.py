@@ -26,6 +26,10 @@ class Counted(Fact):
     to: int
 
 
+class Noted(Fact):
+    number: int
+
+
 class BellSet(Fact):
     at: datetime
 
@@ -50,6 +54,10 @@ def arrive(tally: Tally, *, now: datetime) -> Sequence[Fact]:
     return [VolunteerCheckedIn(centre="31186", member=f"31186-m-{tally.count + 1:06d}"), Counted(to=tally.count + 1)]
 
 
+def note(tally: Tally, *, now: datetime, number: int) -> Sequence[Fact]:
+    return [Noted(number=number)]
+
+
 def set_bell(tally: Tally, *, now: datetime, seconds: float) -> Sequence[Fact]:
     return [BellSet(at=now + timedelta(seconds=seconds))]
 
@@ -62,6 +70,8 @@ def evolve(tally: Tally, fact: Fact, at: datetime) -> None:
     match fact:
         case Counted():
             tally.count = fact.to
+        case Noted():
+            tally.notes.append(fact.number)
         case BellSet():
             tally.bell = fact.at
         case BellRang():
@@ -73,7 +83,7 @@ def ring(tally: Tally, *, now: datetime) -> Sequence[Fact]:
 
 
 KIND = Kind(new=Tally, evolve=evolve, due=lambda tally: tally.bell, when_due=ring)
-FACTS: dict[str, type[Fact]] = {fact.__name__: fact for fact in (Counted, BellSet, BellRang, VolunteerCheckedIn)}
+FACTS: dict[str, type[Fact]] = {fact.__name__: fact for fact in (Counted, Noted, BellSet, BellRang, VolunteerCheckedIn)}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 alone helps; or it waits, or serves all the same, and says what is missing.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,13 +69,14 @@ class Queue(OneService):
         self.wait_for(f"as wanted: {path}", 90, as_wanted)
         return answers[-1]
 
-    def asked(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+    def asked(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx2.Response:
         """By the operator, who is also the staff of the ward."""
         tokens = Access(Settings(secrets=self.secrets), system_clock).tokens
         token = tokens.issue("a-000001", ["operator", "staff"], ["31186"]).token
-        return self.http.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+        return self.http.request(method, path, json=body, headers=headers)
 
-    def begun(self) -> Callable[[], httpx2.Response]:
+    def begun(self) -> Callable[..., httpx2.Response]:
         """A ward that is open; what is returned takes a number."""
         assert self.asked("PUT", "/queue/centres/31186", QUEUE_PART).status_code < 300
         return partial(self.asked, "POST", "/queue/centres/31186/tickets", {"service": "ho-tich"})
@@ -149,6 +153,40 @@ def test_who_waits_for_a_database_ends_when_told_to(queue: Callable[..., Queue])
     assert ours.stop() == 0
 
 
+def test_a_database_that_goes_is_said_in_time_and_comes_back_by_itself(
+    queue: Callable[..., Queue], tmp_path: Path
+) -> None:
+    going = Mongod(servers.natively(), tmp_path / "mongo", free_port())
+    going.start()
+    ours = queue(CAUNOI_MONGO_URL=going.url)
+    ours.start(wait=False)
+    try:
+        ours.until("/readyz", lambda answer: answer.status_code == 200)
+        tickets = ours.begun()
+        assert tickets().json()["code"] == "A001"
+        keys = [token(20) for _ in range(6)]
+        with ThreadPoolExecutor(len(keys)) as callers:
+            going.kill()
+            answers = list(callers.map(lambda key: tickets(key=key), keys))
+        assert {(answer.status_code, "retry-after" in answer.headers) for answer in answers} == {(503, True)}
+        assert min(answer.elapsed for answer in answers) < timedelta(seconds=2)
+        going.start()
+        codes = [insisted(partial(tickets, key=key)).json()["code"] for key in keys]
+        assert sorted(codes) == [f"A{number:03d}" for number in range(2, 8)]
+        assert [tickets(key=key).json()["code"] for key in keys] == codes
+    finally:
+        going.kill()
+
+
+def insisted(ask: Callable[[], httpx2.Response], seconds: float = 60) -> httpx2.Response:
+    """As a client does: again, until it is not told to come later."""
+    until = time.monotonic() + seconds
+    while (answer := ask()).status_code == 503:
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.2)
+    return answer
+
+
 @pytest.mark.needs_tool("strace")
 def test_what_was_answered_before_the_volume_of_the_database_was_full_is_kept(
     queue: Callable[..., Queue], tmp_path: Path
@@ -170,7 +208,8 @@ def test_what_was_answered_before_the_volume_of_the_database_was_full_is_kept(
         filling.kill()
         filling.start()
         ours.until("/readyz", lambda answer: answer.status_code == 200)
-        assert [ours.asked("GET", f"/queue/tickets/{ticket}").status_code for ticket in given] == [200] * len(given)
+        kept = [insisted(partial(ours.asked, "GET", f"/queue/tickets/{ticket}")) for ticket in given]
+        assert [answer.status_code for answer in kept] == [200] * len(given)
     finally:
         filling.kill()
 

@@ -1,7 +1,6 @@
 """Somebody on the way to MongoDB, who passes on what is said, but for the next write of a document if told so."""
 
 import asyncio
-import contextlib
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +30,7 @@ class Between:
         self.refuses: bytes | None = None
         """A write in which this occurs is refused as a whole, as a server does that will not even begin it."""
         self._looks = False
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -38,6 +38,7 @@ class Between:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self._writers |= {writer, to_server}
         try:
             while True:
                 message = await _message(reader)
@@ -57,6 +58,10 @@ class Between:
         finally:
             writer.close()
             to_server.close()
+
+    def hang_up(self) -> None:
+        for writer in self._writers:
+            writer.close()
 
     async def _not_as_usual(
         self,
@@ -92,6 +97,5 @@ async def between(port: int) -> AsyncIterator[Between]:
         yield somebody
     finally:
         server.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await server.wait_closed()
+        somebody.hang_up()
+        await asyncio.sleep(0.05)  # for those who served to see it
