@@ -15,6 +15,7 @@ from services.chassis.web import Now, Router, System
 from services.contracts.words import CounterNumber, TicketCode
 from services.queue.api import Centres, Halls, OurViews
 from services.queue.api_centre import show_board
+from services.queue.hall import State
 from services.queue.shapes import Board
 from services.queue.voice import Voice
 from services.queue.wording import call_as_spoken
@@ -41,7 +42,7 @@ async def board_page(
     request: Request, page: ThePage, halls: Halls, centres: Centres, views: OurViews, who: Onlooker, now: Now
 ) -> HTMLResponse:
     board = await _board(halls, centres, views, who, now)
-    on_the_way = {(call.code, call.counter) for call in board.called if call.state == "called"}
+    on_the_way = {(call.code, call.counter) for call in board.called if call.state is State.CALLED}
     priority = {call.code for call in board.called if call.priority}
     return page.show(
         "queue/board.html",
