@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.faults.history import Attempt, Command, History, Noted, Published
+from tests.faults.waiting import may_still_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,7 @@ def _still_owed(history: History, event: Published) -> str | None:
         case "assistance-requested" | "ride-home-requested" if not _job(
             history, job := event.data.get("assistance_id") or event.data["ride_id"], _ANSWERS_A_REQUEST
         ) and not history.any_of(("offer-made", "offer-escalated"), job=job):
-            return "offer or escalation"
+            return None if may_still_wait(history, event, job) else "offer or escalation"
         case "offer-accepted" if not _job(history, event.data["job"], _ANSWERS_AN_ACCEPTANCE):
             return "somebody who has the job"
     return None

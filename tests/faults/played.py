@@ -1,11 +1,13 @@
 """Histories as a faultless system would leave them, made by hand: what the checker is tested with."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.faults.history import Attempt, History, Outcome, Published
 
 CENTRE, DAY = "31186", "20261124"
+BEGUN = datetime(2026, 11, 24, 1, tzinfo=UTC)
 HALL = f"/queue/hall/{CENTRE}-{DAY}"
 DISPATCH = f"/notify/dispatch/{CENTRE}"
 
@@ -51,7 +53,7 @@ class Play:
             f"e{len(self.records)}",
             source,
             sequence,
-            f"t{self._tick}",
+            (BEGUN + timedelta(seconds=self._tick)).isoformat(),
             CENTRE,
             (),
             body,
@@ -69,6 +71,9 @@ class Play:
                 record.headers, record.body, record.data,
             )
         )  # fmt: skip
+
+    def wait(self, minutes: float) -> None:
+        self._tick += minutes * 60
 
     # --------------------------------------------------------------------------------------------- the hall
 
@@ -135,6 +140,11 @@ class Play:
         return ticket
 
     # -------------------------------------------------------------------------------------- offers and rides
+
+    def member(self, member: str) -> None:
+        """Off duty, with a motorbike."""
+        said: dict[str, Any] = {"active": True, "vehicle": "motorbike", "spare_helmet": True}
+        self.publish("member-changed", f"/volunteers/member/{member}", member=member, **said)
 
     def offer(self, job: str, member: str) -> str:
         offer = f"{CENTRE}-o-{len(self._offers):010d}"

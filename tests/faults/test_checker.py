@@ -268,6 +268,28 @@ def test_a_store_away_that_is_said_at_once_is_no_fault() -> None:
     assert check(during_an_outage(a_morning())) == []
 
 
+def a_ride_that_waits(play: Play, *, noted: bool = True, minutes_more: float = 0, free_driver: bool = False) -> History:
+    """The one driver is on the way; the dispatch knows of the second ride."""
+    play.member("m-an")
+    if free_driver:
+        play.member("m-minh")
+    first, second = (play.visit(ride_home=True) + "-ride" for _ in range(2))
+    play.accept(play.offer(first, "m-an"))
+    play.wait(minutes_more)
+    play.visit(counter=2)
+    opened = Noted("n7", DISPATCH, 3, "JobOpened", None, json.dumps({"job": second}).encode())
+    return replace(play.history(), facts=[opened] if noted else [])
+
+
+def test_a_ride_may_wait_for_a_driver_while_the_coordinator_is_not_due_to_be_told() -> None:
+    assert check(a_ride_that_waits(Play(), minutes_more=5)) == []
+
+
+@pytest.mark.parametrize("spoilt", [{"noted": False}, {"minutes_more": 7}, {"free_driver": True}], ids=str)
+def test_a_ride_may_not_wait_that_is_in_no_book_or_overdue_or_has_a_driver(spoilt: dict[str, Any]) -> None:
+    assert found(a_ride_that_waits(Play(), **spoilt)) == {"nobody is forgotten"}
+
+
 def test_poison_is_among_the_dead_letters_of_each_group_and_nothing_else_is() -> None:
     poison = Injected("queue-called", b"{", frozenset({"notify", "volunteers"}))
     both = [("queue-called", group, b"{") for group in ("notify", "volunteers")]

@@ -357,6 +357,26 @@ def test_a_ride_given_back_is_offered_to_the_others() -> None:
     assert [made.member for made in only(facts, OfferMade)] == [BINH]
 
 
+def test_a_ride_waits_for_a_driver_who_comes_free() -> None:
+    ward = Ward(AN, BINH, off_duty=[CHI])
+    ward.do(dispatch.open_ride, ride_due())
+    ward.accept(CHI, RIDE)
+    assert only(ward.do(dispatch.open_ride, ride_due(ticket=OTHER_TICKET)), OfferMade) == []
+    ward.do(dispatch.end, ride_completed(CHI), at=minute(2))
+    assert ward.asked(OTHER_RIDE) == {CHI}
+
+
+def test_a_ride_that_waits_with_nobody_to_ask_goes_to_the_coordinator_after_six_minutes() -> None:
+    ward = Ward(AN, BINH, off_duty=[CHI])
+    ward.do(dispatch.open_ride, ride_due())
+    ward.accept(CHI, RIDE)
+    ward.do(dispatch.open_ride, ride_due(ticket=OTHER_TICKET))
+    assert only(ward.tick(minute(5.99)), OfferEscalated) == []
+    assert dispatch.due(ward.state) == minute(6)
+    (escalated,) = only(ward.tick(minute(6)), OfferEscalated)
+    assert (escalated.job, escalated.reason) == (OTHER_RIDE, EscalatedBecause.FLOOR_BELOW_MINIMUM)
+
+
 def test_a_driver_on_his_way_does_not_count_as_on_the_floor() -> None:
     ward = Ward(AN, BINH, CHI, DUNG)
     ward.do(dispatch.give, ride_assigned(AN))
