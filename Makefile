@@ -36,7 +36,7 @@ faults: .venv/test.stamp ## a city under load, one fault after another, and the 
 	$(BIN)/python -m tests.faults --keep --rounds $(or $(ROUNDS),3) $(ARGS)
 
 compose-test: .venv/test.stamp ## docker-compose.yml on this machine's Docker: crashed under load, judged by the checker, removed
-	@$(BIN)/python -m tests.compose
+	@$(BIN)/python -u -m tests.compose $(ARGS)
 
 bench: .venv/test.stamp ## measure this machine: ratios side by side
 	$(BIN)/python -m tests.bench $(ARGS)
