@@ -299,8 +299,9 @@ class Bus(Protocol):
         """
         ...
 
-    async def rewind(self, group: str, since: datetime) -> None:
-        """Set the stored position of a group that is not running to the first record not older than `since`."""
+    async def forward(self, group: str, topics: Sequence[str]) -> None:
+        """Set the stored position of a group that is not running behind all that lies in these topics, and in those
+        that it ever read: it is of a time that was given up."""
         ...
 
     async def lag(self, group: str) -> dict[Partition, int]:

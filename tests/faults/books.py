@@ -178,6 +178,26 @@ class ServerBooks:
         self._records.clear()
         self._letters.clear()
 
+    def give_up(self) -> list[Published]:
+        """What is on the bus and, after a restore, in no journal: lost with its time, and left out from now on."""
+        known = {fact.id for fact in self.facts()}
+        lost = [one for one in self.records() if one.id not in known]
+        self._records = [one for one in self._records if one.id in known]
+        return lost
+
+    def set_aside(self, service: str) -> list[Noted]:
+        """The journal of a service as it was before backups were put back."""
+        database = self._mongo[f"{self._namespace}caunoi-{service}"]
+        aside = [name for name in database.list_collection_names() if name.startswith("before-restore-")]
+        found = {
+            raw["_id"]: _noted(raw) for name in aside if name.endswith(".journal") for raw in database[name].find()
+        }
+        for name in aside:
+            if name.endswith(".documents"):
+                for document in database[name].find(_RIDING, {"pending": 1}):
+                    found |= {raw["_id"]: _noted(raw) for raw in document["pending"]}
+        return list(found.values())
+
     def close(self) -> None:
         self._consumer.close()
         self._mongo.close()

@@ -20,11 +20,13 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, To
 from confluent_kafka.admin import AdminClient
 
 from services.caunoi.services import SERVICES
-from tests.faults.books import ServerBooks, at_rest
+from services.chassis.clock import system_clock
+from tests.faults.books import ServerBooks, at_rest, of_centres
 from tests.faults.checker import Injected, Violation, check, poison_isolated, replay_changes_nothing
 from tests.faults.diary import Diary
 from tests.faults.history import History, Noted, Outage
 from tests.faults.load import People, wards_in
+from tests.faults.restored import Restored, no_message_again, what_may_be_lost, without_the_lost
 from tests.journeys.apart import READERS, City
 from tests.servers.mongo import ThreeMembers
 
@@ -64,6 +66,7 @@ class Stage:
     more: list[Violation] = field(default_factory=list)
     points: Sequence[str] = ()
     """Of the failpoints only these, if any are named."""
+    restored: Restored | None = None
 
     @contextmanager
     def away(self, what: Any) -> Iterator[None]:
@@ -112,6 +115,10 @@ async def played(
     facts = [one for one in books.facts() if centre_of(one) in mine]
     history = History(tuple(diary.attempts), records, facts, tuple(stage.outages))
     commands = len(history.commands)
+    if stage.restored:
+        stage.more += what_may_be_lost(stage.restored)
+        stage.more += no_message_again(books.set_aside("notify"), facts)
+        history = without_the_lost(history, stage.restored)
     violations = [*check(history), *stage.more, *_dead(stage, books)]
     return Found(
         fault.__name__.replace("_", " "), injected, commands, len(diary.attempts) - commands, len(history.events),
@@ -225,6 +232,36 @@ async def broker_disk_lost(stage: Stage) -> str:
 
 
 # -------------------------------------------------------------------------------------------------- the database
+
+
+async def restored_from_a_backup(stage: Stage) -> str:
+    """Taken under load; what was said after it is given up, and the city goes on from there, as the README says."""
+    city, file = stage.city, stage.city.data / f"{stage.people.wards[0].centre}.tar.gz"
+    keys = file.with_suffix(".keys")
+    begun, asked = system_clock(), monotonic()
+    await _told_by(city, "backup", str(file), "--keys", str(keys))
+    await asyncio.sleep(8)
+    for one in city.all:
+        await asyncio.to_thread(one.stop, seconds=60)
+    stopped = monotonic()
+    stage.people.restored = True
+    await _told_by(city, "restore", str(file), "--keys", str(keys), "--replace")
+    centres = frozenset(ward.centre for ward in stage.people.wards)
+    lost = of_centres(await asyncio.to_thread(stage.books.give_up), centres)
+    stage.restored = Restored(begun, asked, stopped, lost)
+    for one in city.all:
+        await asyncio.to_thread(one.start, wait=False)
+    for one in city.all:
+        await asyncio.to_thread(one.wait_until_ready)
+    await asyncio.to_thread(city.wait_until_all_read, 180)
+    await asyncio.sleep(8)
+    tickets = sum(one.topic == "ticket-issued" for one in lost)
+    return f"put back what was begun {stopped - asked:.0f} s before: {len(lost)} records, {tickets} tickets given up"
+
+
+async def _told_by(city: City, *command: str) -> None:
+    done = await asyncio.to_thread(city.cli, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def database_killed(stage: Stage) -> str:
@@ -394,6 +431,7 @@ ON_ONE_DATABASE: tuple[Fault, ...] = (
     topics_replayed,
     poison,
     broker_disk_lost,
+    restored_from_a_backup,
 )
 ON_THREE: tuple[Fault, ...] = (primary_steps_down,)
 

@@ -1,8 +1,10 @@
 """`caunoi backup` and `caunoi restore`.
 
 A backup is one tar file: what each service keeps as it was at one moment, and `manifest.json` with the moment at which
-it began. Files are copied as files, databases of MongoDB as BSON; Kafka is not in it. Restoring makes every service
-read the bus again, and publish again, from 15 minutes before that moment; marks make it harmless. Keys go to a file of
+it began. Files are copied as files, databases of MongoDB as BSON; Kafka is not in it. After restoring every service
+leaves unread what the bus has, and publishes again what it has said since 15 minutes before that moment; marks make it
+harmless. What was said on the bus after the backup is of a time that nobody remembers: heard now, it would have rides
+for tickets that are not there, and make what is said next of the others look old. Keys go to a file of
 their own (`--keys`), to be kept elsewhere and not for long: whoever was erased since comes back with it.
 """
 
@@ -173,7 +175,7 @@ def _restore(settings: Settings, copies: Copies, file: Path, keys: Path | None, 
         _sync(settings.data)
         write_secret(settings.data / "version", f"{manifest['version']}\n".encode())
     begun = datetime.fromisoformat(manifest["begun"])
-    owed = asyncio.run(_rewind(System(SERVICES, settings), begun - BEFORE, with_views=copies.with_views))
+    owed = asyncio.run(_go_on_from(System(SERVICES, settings), begun - BEFORE, with_views=copies.with_views))
     shown.out.print(
         f"Đã phục hồi dữ liệu lúc {begun.astimezone(LOCAL):%H:%M:%S %d/%m/%Y}; {owed} sự kiện sẽ được phát lại khi "
         f"khởi động. [dim]{owed} events will be published again at the next start[/]"
@@ -195,11 +197,11 @@ def _put_keys(settings: Settings, unpacked: Path, names: Sequence[str], aside: s
         write_secret(place, content)
 
 
-async def _rewind(system: System, since: datetime, *, with_views: bool) -> int:
+async def _go_on_from(system: System, since: datetime, *, with_views: bool) -> int:
     owed = 0
     await system.bus.open(topic_specs())
     for name, running in system.running.items():
-        await system.bus.rewind(name, since)
+        await system.bus.forward(name, [event.topic() for event in running.service.handles])
         await running.store.open()
         owed += await running.store.rewind(since)
         if not with_views:

@@ -345,15 +345,13 @@ class KafkaBus:
             at = position
         return batch
 
-    async def rewind(self, group: str, since: datetime) -> None:
+    async def forward(self, group: str, topics: Sequence[str]) -> None:
         async with _answering(), self._admin() as admin:
-            stored = await self._stored(admin, group)
+            partitions = {*await self._stored(admin, group), *await self._partitions(topics)}
             async with self._consumer(group=self._names.group(group)) as consumer:
-                partitions = list(stored)
-                consumer.assign(partitions)
-                firsts = await self._first_since(consumer, partitions, since)
-                if firsts:
-                    await consumer.commit({one: min(firsts[one], stored[one].offset) for one in partitions})
+                consumer.assign(list(partitions))
+                if partitions:
+                    await consumer.commit(await consumer.end_offsets(list(partitions)))
 
     async def lag(self, group: str) -> dict[Partition, int]:
         async with _answering(), self._admin() as admin, self._consumer() as consumer:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -125,8 +125,7 @@ class SqliteBus:
         cursor = {topic: stored.get(topic, 0) for topic in topics}
 
         async def commit(positions: Positions) -> None:
-            rows = [(group, topic, offset) for (topic, _), offset in positions.items()]
-            await self._db.write(lambda at: at.executemany("INSERT OR REPLACE INTO position VALUES (?,?,?)", rows))
+            await self._keep({topic: offset for (topic, _), offset in positions.items()}, group)
 
         async def take(batch: Sequence[Raw]) -> None:
             await worker.take(batch, commit)
@@ -152,14 +151,15 @@ class SqliteBus:
             batch += self._fetch(topic, (start or {}).get((topic, 0), 0), limit - len(batch))
         return batch
 
-    async def rewind(self, group: str, since: datetime) -> None:
+    async def forward(self, group: str, topics: Sequence[str]) -> None:
         if group in self._groups:
-            raise RuntimeError(f"group {group} is running: stop it before it is rewound")
-        rows = [
-            (min(self._first_since(topic, since), position), group, topic)
-            for topic, position in self._stored(group).items()
-        ]
-        await self._db.write(lambda at: at.executemany("UPDATE position SET next=? WHERE reader=? AND topic=?", rows))
+            raise RuntimeError(f"group {group} is running: stop it before it is put forward")
+        self._check(topics)
+        await self._keep({topic: self._ends.get(topic, 0) for topic in {*self._stored(group), *topics}}, group)
+
+    async def _keep(self, positions: Mapping[str, int], group: str) -> None:
+        rows = [(group, topic, offset) for topic, offset in positions.items()]
+        await self._db.write(lambda at: at.executemany("INSERT OR REPLACE INTO position VALUES (?,?,?)", rows))
 
     async def lag(self, group: str) -> dict[Partition, int]:
         positions = dict.fromkeys(self._groups.get(group, ()), 0) | self._stored(group)
