@@ -21,6 +21,7 @@ from services.contracts.words import (
     CounterNumber,
     EscalatedBecause,
     Event,
+    Instead,
     JobKind,
     JobRef,
     Language,
@@ -286,6 +287,10 @@ class RideCancelled(_RideEvent):
     by: CancelledBy
     member: MemberRef | None = None
     """Who had it, when somebody had."""
+    instead: Instead | None = None
+    contact_ref: ContactRef | None = None
+    """Whom to tell, when her family is to come."""
+    language: Language = "vi"
 
 
 class RideReleased(_RideEvent):

@@ -108,6 +108,15 @@ class CancelledBy(StrEnum):
     """The ticket was cancelled, not answered, or closed with the day."""
 
 
+class Instead(StrEnum):
+    """How somebody got home whom no member drove: what the coordinator did about it."""
+
+    TAXI = "taxi"
+    FAMILY = "family"
+    """Her family was asked to come, by SMS when there is a number."""
+    OTHERWISE = "otherwise"
+
+
 class VoidBecause(StrEnum):
     TAKEN = "taken"
     CANCELLED = "cancelled"

@@ -1,5 +1,6 @@
 """HTTP for the work: the centre, offers, the dispatch, what is escalated, and the messages for the operator."""
 
+from collections import Counter
 from copy import deepcopy
 from datetime import date
 from functools import partial
@@ -14,34 +15,43 @@ from services.chassis.sealing import Sealer
 from services.chassis.views import Views
 from services.chassis.web import Now, OnceKey, Router, of, own, problems
 from services.contracts.events import OfferAccepted, OfferVoid
-from services.contracts.words import CentreRef, OfferRef, VoidBecause
+from services.contracts.words import AssistanceRef, CentreRef, JobRef, OfferRef, VoidBecause
 from services.notify import dispatch as rules
 from services.notify import views
+from services.notify.choosing import candidates
 from services.notify.contacts import Contact
 from services.notify.dispatch import (
     AlreadyYours,
     FloorTooThin,
     HasAnotherJob,
+    HelperElsewhere,
     NoLongerNeeded,
+    NoSuchJob,
     NotOnTheFloor,
+    NotWaitingForHelp,
     NotYourOffer,
     OfferDeclined,
     OfferExpired,
     OfferTaken,
     UnknownOffer,
 )
-from services.notify.dispatch_state import FLOOR_MINIMUM, CentreDescribed, Dispatch, Hamlet, Job
+from services.notify.dispatch_state import ESCALATED_AFTER, FLOOR_MINIMUM, CentreDescribed, Dispatch, Hamlet, Job
 from services.notify.sender import text_of
 from services.notify.shapes import (
+    Candidates,
+    CandidateShown,
     CentreGiven,
     CentreShown,
     DispatchShown,
     Escalations,
     EscalationShown,
     HamletShown,
+    HelperGiven,
     JobShown,
     MessageShown,
     MessagesPage,
+    MessagesTold,
+    MessageTold,
     MyOffers,
     OfferDeclinedNow,
     OfferShown,
@@ -191,12 +201,43 @@ def _job(dispatch: Dispatch, id: str, job: Job) -> JobShown:
         since=job.asked,
         member=job.member,
         escalated=job.escalated,
+        escalates=job.asked + ESCALATED_AFTER if job.open and not job.escalated else None,
         open_offers=[
             OpenOfferShown(offer_id=offer_id, member=offer.member, made=offer.made, expires=offer.expires)
             for offer_id, offer in dispatch.standing(id)
         ],
+        asked=len(job.times_asked),
         declined=len(job.declined),
     )
+
+
+@router.get("/jobs/{job}/candidates", responses=problems(NoSuchJob))
+async def show_candidates(
+    job: JobRef, dispatches: Dispatches, who: Annotated[Actor, may("coordinator")], now: Now
+) -> Candidates:
+    """For whoever gives it by hand."""
+    dispatch = await dispatches.read(job[:5], deepcopy)
+    found = dispatch.jobs.get(job)
+    if found is None:
+        raise NoSuchJob
+    hamlet = dispatch.hamlets.get(found.hamlet or "")
+    shown = [CandidateShown.model_validate(one) for one in candidates(dispatch, job, now)]
+    return Candidates(job=_job(dispatch, job, found), hamlet_name=hamlet.name if hamlet else None, candidates=shown)
+
+
+@router.post("/assistances/{assistance_id}/assign", responses=problems(NotWaitingForHelp, HelperElsewhere))
+async def assign_assistance(
+    assistance_id: AssistanceRef,
+    given: HelperGiven,
+    dispatches: Dispatches,
+    who: Annotated[Actor, may("coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> OfferTakenUp:
+    """By hand, to somebody on the floor; whoever was asked hears that it is another's. A ride is given at the ride."""
+    rule = partial(rules.assign, job_id=assistance_id, member=given.member)
+    won = the(await dispatches.change(assistance_id[:5], rule, now=now, by=who.ref, once=key), OfferAccepted)
+    return OfferTakenUp(offer_id=won.offer_id, job=won.job, kind=won.kind, member=won.member)
 
 
 @router.get("/centres/{centre}/escalations")
@@ -251,6 +292,40 @@ async def list_messages(
     base_url = request.app.state.system.settings.base_url
     shown = [await _message(key, row, sealer, contacts, dispatches, base_url) for key, row in rows[:limit]]
     return MessagesPage(day=chosen, messages=shown)
+
+
+@router.get("/centres/{centre}/messages")
+async def tell_of_messages(
+    centre: CentreRef,
+    our: OurViews,
+    sealer: OurSealer,
+    contacts: Contacts,
+    who: Annotated[Actor, may("coordinator")],
+    now: Now,
+    limit: Limit = 50,
+) -> MessagesTold:
+    """Today's, and what became of each. Numbers are masked, texts are not told."""
+    today = local_day(now).isoformat()
+    rows = [row async for _, row in views.every(our, MESSAGES, centre=centre, day=today)]
+    rows.sort(key=lambda row: row.planned, reverse=True)
+    told = [
+        MessageTold(
+            template=row.template,
+            state=row.state,
+            reason=row.reason,
+            to=await _masked(row, contacts, sealer),
+            planned=row.planned,
+            ended=row.ended,
+        )
+        for row in rows[:limit]
+    ]
+    return MessagesTold(day=today, messages=told, count=Counter(row.state for row in rows))
+
+
+async def _masked(row: MessageRow, contacts: Collection[Contact], sealer: Sealer) -> str | None:
+    sealed = await contacts.read(row.contact_ref, lambda contact: contact.phone)
+    number = await sealer.open(sealed) if sealed else None
+    return masked(number) if number else None
 
 
 async def _message(

@@ -34,6 +34,7 @@ from services.notify import (
     gauges,
     handlers,
     messages,
+    pages,
     views,
 )
 from services.notify.carrier import Drawer
@@ -47,7 +48,7 @@ service = Service(
         contacts.Contact: Kind(contacts.Contact, contacts.evolve, contacts.due, contacts.drop),
         messages.Message: Kind(messages.Message, messages.evolve, messages.due, messages.expire),
     },
-    serves=[api.router, api_contacts.router, feed.router],
+    serves=[api.router, api_contacts.router, feed.router, *pages.ROUTERS],
     handles={
         QueueCalled: handlers.tell_citizen_to_come,
         MemberChanged: (handlers.know_member, handlers.know_whose_number_it_is),
@@ -62,7 +63,7 @@ service = Service(
         RideReleased: handlers.offer_ride_home,
         RideAssigned: (handlers.note_who_has_it, handlers.tell_citizen_who_drives),
         RideCompleted: handlers.free_whoever_had_it,
-        RideCancelled: handlers.free_whoever_had_it,
+        RideCancelled: (handlers.free_whoever_had_it, handlers.ask_family_to_come),
         OfferMade: handlers.tell_the_volunteer,
         OfferVoid: handlers.tell_the_volunteer_it_is_over,
         ContactErased: handlers.forget_the_number,

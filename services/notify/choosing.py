@@ -3,6 +3,8 @@
 Near first, and not always the same: 0.3 km for each job that somebody did today more than the others.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from math import cos, hypot, radians
 
@@ -46,14 +48,63 @@ def next_to_ask(dispatch: Dispatch, scene: Scene, id: str, now: datetime) -> str
     ]
     if not possible:
         return None
-    fewest = min(volunteer.jobs for _, volunteer in possible)
+    return _in_order(dispatch, job, possible, now)[0][0]
+
+
+def _in_order(
+    dispatch: Dispatch, job: Job, people: Sequence[tuple[str, Volunteer]], now: datetime
+) -> list[tuple[str, Volunteer]]:
+    fewest = min((volunteer.jobs for _, volunteer in people), default=0)
 
     def rank(one: tuple[str, Volunteer]) -> tuple[int, float, int, str]:
         ref, volunteer = one
         excess = (volunteer.jobs - fewest) * KM_AN_EXCESS_JOB
         return job.times_asked.get(ref, 0), _km(dispatch, job, volunteer, now) + excess, volunteer.offers, ref
 
-    return min(possible, key=rank)[0]
+    return sorted(people, key=rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody who could do a job, as whoever gives it by hand must know him."""
+
+    member: str
+    metres: int | None
+    """From his hamlet to where a ride goes."""
+    jobs: int
+    on_floor: bool
+    busy: bool
+    declined: bool
+    asked: bool
+    thins: bool
+    """Were he gone, fewer than the minimum would be left on the floor."""
+
+
+def candidates(dispatch: Dispatch, id: str, now: datetime) -> list[Candidate]:
+    """Everybody who could do it at all, in the order of offers; behind them those against whom something speaks."""
+    job, scene = dispatch.jobs[id], dispatch.scene
+    able = [
+        (ref, volunteer)
+        for ref, volunteer in dispatch.members.items()
+        if volunteer.active
+        and (volunteer.can_take(job.seats) if job.kind is JobKind.RIDE else ref in scene.present)
+        and ref != job.member
+    ]
+    asked_now = {offer.member for _, offer in dispatch.standing(id)}
+    found = [
+        Candidate(
+            member=ref,
+            metres=metres(dispatch.point_of(volunteer.hamlet), dispatch.point_of(job.hamlet)),
+            jobs=volunteer.jobs,
+            on_floor=ref in scene.present,
+            busy=ref in scene.busy,
+            declined=ref in job.declined,
+            asked=ref in asked_now,
+            thins=not may_take(scene, job, ref, volunteer),
+        )
+        for ref, volunteer in _in_order(dispatch, job, able, now)
+    ]
+    return sorted(found, key=lambda one: (one.busy, one.thins, one.declined))
 
 
 def _may_be_asked(scene: Scene, job: Job, ref: str, volunteer: Volunteer, now: datetime) -> bool:

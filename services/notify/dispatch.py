@@ -117,6 +117,21 @@ class FloorTooThin(Refused):
     vi = "Tại trung tâm sẽ còn chưa đến {minimum} bạn trực."
 
 
+class NoSuchJob(NotFound):
+    en = "This ride or help is over, or nobody has asked for it yet."
+    vi = "Chuyến xe hoặc việc hỗ trợ này đã xong, hoặc chưa ai cần."
+
+
+class NotWaitingForHelp(Refused):
+    en = "Nobody waits for this help any more: somebody has taken it, or it is over."
+    vi = "Việc này không còn chờ người giúp: đã có bạn nhận, hoặc đã xong."
+
+
+class HelperElsewhere(Refused):
+    en = "This member is not on the floor, or has another job now. Choose somebody else."
+    vi = "Bạn này không có mặt tại trung tâm hoặc đang bận việc khác. Hãy chọn bạn khác."
+
+
 # ------------------------------------------------------------------------------------------ who there is
 
 
@@ -304,6 +319,22 @@ def decline(dispatch: Dispatch, offer_id: str, member: str, *, now: datetime) ->
     offer = _his(dispatch, offer_id, member)
     _check_still_open(offer_id, offer, dispatch.jobs.get(offer.job))
     return _and_what_follows(dispatch, [_void(dispatch, offer_id, offer, VoidBecause.DECLINED)], now)
+
+
+def assign(dispatch: Dispatch, job_id: str, member: str, *, now: datetime) -> Sequence[Fact]:
+    """Help by hand: the coordinator accepts for somebody who stands there and has nothing else to do. (Who drives is
+    the ride's to say.)"""
+    job, scene = dispatch.jobs.get(job_id), dispatch.scene
+    if job is None or job.member:
+        raise NotWaitingForHelp
+    if member not in scene.present or member in scene.busy:
+        raise HelperElsewhere
+    standing = dispatch.standing(job_id)
+    his = next((id for id, offer in standing if offer.member == member), None)
+    offer_id = his or _reference(dispatch, job_id, member, "by hand")
+    accepted = OfferAccepted(centre=dispatch.id, offer_id=offer_id, job=job_id, kind=job.kind, member=member)
+    others = [_void(dispatch, id, one, VoidBecause.ASSIGNED_BY_HAND, tell=True) for id, one in standing if id != his]
+    return _and_what_follows(dispatch, [accepted, *others], now)
 
 
 def _his(dispatch: Dispatch, offer_id: str, member: str) -> Offer:

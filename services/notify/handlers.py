@@ -26,7 +26,7 @@ from services.contracts.events import (
     VolunteerCheckedIn,
     VolunteerCheckedOut,
 )
-from services.contracts.words import Event
+from services.contracts.words import Event, Instead
 from services.notify import contacts as contact_rules
 from services.notify import dispatch as rules
 from services.notify import messages, views
@@ -120,6 +120,20 @@ async def tell_citizen_who_drives(event: RideAssigned, documents: Messages, now:
             about={},
         )
         await _plan(f"{event.ride_id}-by-{event.member[8:]}", planned, event, documents, now)
+
+
+async def ask_family_to_come(event: RideCancelled, documents: Messages, now: Now) -> None:
+    """The coordinator found nobody who drives her: whoever left a number for her ride is asked to come."""
+    if event.instead is Instead.FAMILY and event.contact_ref:
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.FETCH,
+            contact_ref=event.contact_ref,
+            expires=event.at + TERMS[Template.FETCH].lasts,
+            language=event.language,
+            about={},
+        )
+        await _plan(f"{event.ride_id}-fetch", planned, event, documents, now)
 
 
 async def tell_the_volunteer(event: OfferMade, documents: Messages, now: Now) -> None:

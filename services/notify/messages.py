@@ -21,6 +21,8 @@ TRY_AGAIN_AFTER = timedelta(seconds=30)
 class Template(StrEnum):
     CALLED = "called"
     RIDE_ASSIGNED = "ride_assigned"
+    FETCH = "fetch"
+    """Her family is asked to come for her."""
     OFFER = "offer"
     OFFER_VOID = "offer_void"
     SIGN_IN = "sign_in"
@@ -42,6 +44,7 @@ class Terms:
 TERMS: Mapping[Template, Terms] = {
     Template.CALLED: Terms(Purpose.QUEUE_SMS, timedelta(minutes=10), 1, 8),
     Template.RIDE_ASSIGNED: Terms(Purpose.RIDE, timedelta(minutes=15), 2, 8),
+    Template.FETCH: Terms(Purpose.RIDE, timedelta(minutes=30), 2, 8),
     Template.OFFER: Terms(Purpose.VOLUNTEER, timedelta(seconds=120), 2, 30),
     Template.OFFER_VOID: Terms(Purpose.VOLUNTEER, timedelta(minutes=10), 1, 30),
     Template.SIGN_IN: Terms(None, timedelta(minutes=10), 1, 40),

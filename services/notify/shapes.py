@@ -204,7 +204,9 @@ class JobShown(Answer):
     since: Annotated[datetime, Field(description="wanted since then")]
     member: Annotated[MemberRef | None, Field(description="who has it")]
     escalated: EscalatedBecause | None
+    escalates: Annotated[datetime | None, Field(description="when the coordinator is told, if nobody takes it")]
     open_offers: list[OpenOfferShown]
+    asked: Annotated[int, Field(description="how many were asked so far")]
     declined: Annotated[int, Field(description="how many said no")]
 
 
@@ -233,7 +235,49 @@ class DispatchShown(Answer):
     escalations: list[EscalationShown]
 
 
+class CandidateShown(Answer):
+    member: MemberRef
+    metres: Annotated[int | None, Field(description="from where he lives to where the ride goes")]
+    jobs: Annotated[int, Field(description="done or taken today")]
+    on_floor: bool
+    busy: Annotated[bool, Field(description="has another job")]
+    declined: Annotated[bool, Field(description="said no to this one")]
+    asked: Annotated[bool, Field(description="has an open offer for it")]
+    thins: Annotated[bool, Field(description="fewer than the minimum would be left on the floor")]
+
+
+class Candidates(Answer):
+    """Who could do it, in the order in which offers go out; last those against whom something speaks."""
+
+    job: JobShown
+    hamlet_name: str | None
+    candidates: list[CandidateShown]
+
+
+class HelperGiven(Request):
+    member: MemberRef
+
+
 # ---------------------------------------------------------------------------------------------------- messages
+
+
+class MessageTold(Answer):
+    """What became of a message; what it says is nobody's business here."""
+
+    template: Template
+    state: MessageState
+    reason: Annotated[NotSentBecause | None, Field(description="why it was refused")]
+    to: Annotated[str | None, Field(description="the number, masked", examples=["09••• ••678"])]
+    planned: datetime
+    ended: Annotated[datetime | None, Field(description="sent, refused or expired")]
+
+
+class MessagesTold(Answer):
+    """The messages of one day, the newest first."""
+
+    day: str
+    messages: list[MessageTold]
+    count: Annotated[dict[MessageState, int], Field(description="of the whole day, by state")]
 
 
 class MessageShown(Answer):

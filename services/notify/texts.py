@@ -30,6 +30,10 @@ _RIDE_ASSIGNED = {
     "vi": ["{name}: Đã có đoàn viên đưa bác về. Tên và mật khẩu nhận người xem trên phiếu của bác."],
     "en": ["{name}: A volunteer will drive you home. Name and code word are on your ticket page."],
 }
+_FETCH = {
+    "vi": ["{name}: Chưa có xe đưa bác về. Nhờ gia đình đến đón bác tại trung tâm. Xin cảm ơn!"],
+    "en": ["{name}: There is no ride home yet. Please come to the centre and fetch her. Thank you!"],
+}
 _SIGN_IN = [
     "{name}: Mã đăng nhập {digits}, dùng trong 10 phút, không đưa cho ai. Hoặc mở: {link}",
     "{name}: Mã {digits} (10 phút). {link}",
@@ -81,6 +85,8 @@ def _versions(template: Template, language: str, known: Mapping[str, str]) -> Se
             return _CALLED["en" if language == "en" else "vi"]
         case Template.RIDE_ASSIGNED:
             return _RIDE_ASSIGNED["en" if language == "en" else "vi"]
+        case Template.FETCH:
+            return _FETCH["en" if language == "en" else "vi"]
         case Template.SIGN_IN:
             return _SIGN_IN
         case Template.OFFER if known.get("code") == AT_KIOSK:

@@ -66,6 +66,7 @@ from services.volunteers.shapes import (
     Jobs,
     Report,
     RideChanged,
+    RideEnd,
     RideListed,
     RideShown,
     RidesPage,
@@ -160,6 +161,7 @@ async def ride_for(ride_id: str, rides: Rides, members: Members, sealer: Sealer,
         driver=driver if drives or who.is_a("staff", "coordinator") else None,
         driver_name=await _given_name(members, sealer, driver) if holds or leads else None,
         code_word=ride.code_word if holds or drives else None,
+        instead=ride.instead,
     )
     return shown, ride
 
@@ -207,14 +209,19 @@ async def cancel_ride(
     who: Annotated[Actor, may("holder", "volunteer", "staff", "coordinator")],
     key: OnceKey,
     now: Now,
+    end: RideEnd | None = None,
 ) -> RideChanged:
-    """Nobody is driven: said by the citizen, by the driver of this ride, or by the centre."""
+    """Nobody is driven: said by the citizen, by the driver of this ride, or by the centre, which also says how she gets
+    home instead. Her family is asked to come by SMS, when she left a number for her ride."""
+    instead = end.instead if end else None
+    if instead and not who.is_a("staff", "coordinator"):
+        raise NotYourRole
     by, driver = CancelledBy.COORDINATOR, None
     if who.ticket:
         by = CancelledBy.CITIZEN
     elif not who.is_a("staff", "coordinator"):
         by, driver = CancelledBy.VOLUNTEER, _own_member(who)
-    rule = partial(ride_rules.cancel, by=by, driver=driver)
+    rule = partial(ride_rules.cancel, by=by, driver=driver, instead=instead)
     return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
 
 
@@ -259,6 +266,7 @@ async def list_rides(
             seats=row.seats,
             member=row.member,
             minutes=row.minutes,
+            instead=row.instead,
         )
         for ride_id, row in rows
     ]
@@ -499,6 +507,7 @@ async def report(
         rides_open=total.rides_open,
         rides_completed=total.rides_completed,
         rides_cancelled=total.rides_cancelled,
+        rides_instead=total.instead,
         minutes_credited=total.minutes_credited,
         minutes_on_duty=total.minutes_on_duty,
         volunteers_present=total.present,

@@ -24,7 +24,7 @@ from services.contracts.events import (
     RideReleased,
     TicketIssued,
 )
-from services.contracts.words import CancelledBy, Code, Fact, MemberRef
+from services.contracts.words import CancelledBy, Code, Fact, Instead, MemberRef
 from services.volunteers.tickets import Standing, Ticket, TicketEvent, TicketKnown, TicketMoved, heard
 
 ELSEWHERE = "elsewhere"
@@ -144,6 +144,8 @@ class Ride:
     """Sequence of the newest acceptance that the dispatch told us of."""
     accepted_at: datetime | None = None
     cancelled_by: CancelledBy | None = None
+    instead: Instead | None = None
+    """How she got home, when no member drove her."""
 
     @property
     def centre(self) -> str:
@@ -203,14 +205,21 @@ def ask(
     return _and_what_follows(ride, [*asked, _planned(_after(ride, asked, now))], now)
 
 
-def cancel(ride: Ride, by: CancelledBy, driver: MemberRef | None = None, *, now: datetime) -> Sequence[Fact]:
-    """By the citizen, the coordinator, or the driver (named by `driver`: only his own)."""
+def cancel(
+    ride: Ride, by: CancelledBy, driver: MemberRef | None = None, instead: Instead | None = None, *, now: datetime
+) -> Sequence[Fact]:
+    """By the citizen, the coordinator, or the driver (`driver`: only his own). `instead`: how she gets home."""
     _check_known(ride)
     if ride.stage not in OPEN:
         raise RideStateForbids.at(ride.stage)
     if driver:
         _check_driver(ride, driver)
-    return [_cancelled(ride, by)]
+    cancelled = _cancelled(ride, by)
+    if instead:
+        family = {"contact_ref": ride.ticket.contact_ref, "language": ride.ticket.language}
+        told = family if instead is Instead.FAMILY else {}
+        cancelled = cancelled.model_copy(update={"instead": instead, **told})
+    return [cancelled]
 
 
 # ------------------------------------------------------------------------------------------ who drives
@@ -434,12 +443,12 @@ def _evolve_asked(ride: Ride, fact: RideAskedFor, at: datetime) -> None:
     ride.hamlet = fact.hamlet or ride.hamlet
     ride.destination = fact.destination or ride.destination
     if ride.stage is RideStage.CANCELLED:
-        ride.cancelled_by = None
+        ride.cancelled_by = ride.instead = None
         ride.enter(RideStage.BLANK, at)
 
 
 def _evolve_waiting(ride: Ride, stage: RideStage, at: datetime) -> None:
-    ride.driver = ride.code_word = ride.cancelled_by = None
+    ride.driver = ride.code_word = ride.cancelled_by = ride.instead = None
     ride.enter(stage, at)
 
 
@@ -455,5 +464,5 @@ def _evolve_assigned(ride: Ride, fact: RideAssigned, at: datetime) -> None:
 def _evolve_cancelled(ride: Ride, fact: RideCancelled, at: datetime) -> None:
     ride.driver = ride.code_word = None
     if ride.stage is not RideStage.CANCELLED:
-        ride.cancelled_by = fact.by
+        ride.cancelled_by, ride.instead = fact.by, fact.instead
         ride.enter(RideStage.CANCELLED, at)

@@ -14,6 +14,7 @@ from services.contracts.words import (
     CentreRef,
     Code,
     ContactRef,
+    Instead,
     JobKind,
     JobRef,
     Language,
@@ -247,9 +248,14 @@ class RideShown(Answer):
     code_word: Annotated[
         str | None, Field(description="said by the driver; to him and to the citizen", examples=["dừa xanh"])
     ]
+    instead: Annotated[Instead | None, Field(description="of a cancelled one: how she gets home")] = None
     destination: Annotated[
         str | None, Field(description="to the citizen, the coordinator, and the driver while open")
     ] = None
+
+
+class RideEnd(Request):
+    instead: Annotated[Instead | None, Field(description="how she gets home; said by the centre only")] = None
 
 
 class RideListed(Answer):
@@ -261,6 +267,7 @@ class RideListed(Answer):
     seats: int
     member: MemberRef | None
     minutes: int
+    instead: Annotated[Instead | None, Field(description="of a cancelled one: how she got home")] = None
 
 
 class RidesPage(Answer):
@@ -351,6 +358,7 @@ class Report(Answer):
     rides_open: int
     rides_completed: int
     rides_cancelled: int
+    rides_instead: Annotated[dict[Instead, int], Field(description="of the cancelled: how they got home")]
     minutes_credited: Annotated[int, Field(description="from acceptance to drop-off, all members")]
     minutes_on_duty: int
     volunteers_present: int

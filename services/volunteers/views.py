@@ -25,7 +25,7 @@ from services.contracts.events import (
     VolunteerCheckedIn,
     VolunteerCheckedOut,
 )
-from services.contracts.words import AssistanceResult, Event, Fact, Vehicle
+from services.contracts.words import AssistanceResult, Event, Fact, Instead, Vehicle
 from services.volunteers.assistances import Assistance, HelpStage
 from services.volunteers.members import DutyCredited, Member, MemberDescribed, MinutesCredited
 from services.volunteers.rides import DestinationDropped, KeyForgotten, Ride, RideStage
@@ -70,6 +70,8 @@ class RideRow:
     member: str | None = None
     minutes: int = 0
     key_to_forget: int | None = None
+    instead: Instead | None = None
+    """How she got home, when no member drove her."""
 
 
 def _ride_keys(fact: Fact, stamp: Stamp) -> Sequence[str]:
@@ -81,6 +83,7 @@ def _fold_ride(row: RideRow | None, fact: Fact, stamp: Stamp) -> RideRow:
     match fact:
         case RidePlanned():
             row = replace(row, stage=RideStage.PLANNED, seats=fact.seats, hamlet=fact.hamlet or row.hamlet, holder=None)
+            row = replace(row, instead=None)
         case RideHomeRequested() | RideReleased():
             row = replace(row, stage=RideStage.REQUESTED, hamlet=fact.hamlet, seats=fact.seats, code=fact.code)
             row = replace(row, requested=True, holder=None)
@@ -95,7 +98,7 @@ def _fold_ride(row: RideRow | None, fact: Fact, stamp: Stamp) -> RideRow:
         case RideCancelled() if row.stage is RideStage.CANCELLED:
             return row
         case RideCancelled():
-            row = replace(row, stage=RideStage.CANCELLED, holder=None)
+            row = replace(row, stage=RideStage.CANCELLED, holder=None, instead=fact.instead)
         case DestinationDropped():
             return replace(row, key_to_forget=1)
         case KeyForgotten():
@@ -265,13 +268,15 @@ class Sum:
     rides_open: int = 0
     rides_completed: int = 0
     rides_cancelled: int = 0
+    instead: dict[Instead, int] | None = None
+    """Of the cancelled: how they got home."""
     minutes_credited: int = 0
     minutes_on_duty: int = 0
     present: int = 0
 
 
 async def sum_of_day(views: Views, centre: str, day: date) -> Sum:
-    total = Sum(results=dict.fromkeys(AssistanceResult, 0))
+    total = Sum(results=dict.fromkeys(AssistanceResult, 0), instead=dict.fromkeys(Instead, 0))
     where = {"centre": centre, "day": str(day)}
     async for _, help in every(views, ASSISTANCES, **where):
         _add_help(total, help)
@@ -298,6 +303,9 @@ def _add_help(total: Sum, row: AssistanceRow) -> None:
 
 
 def _add_ride(total: Sum, row: RideRow) -> None:
+    assert total.instead is not None
+    if row.instead:
+        total.instead[row.instead] += 1
     total.rides_planned += row.stage is RideStage.PLANNED
     total.rides_requested += row.requested
     total.rides_open += row.stage in (RideStage.REQUESTED, RideStage.ASSIGNED, RideStage.PICKED_UP)

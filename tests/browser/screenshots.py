@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
-from tests.browser.hall import CENTRE, KIOSK, PHONE, Hall, a_hall
+from tests.browser.hall import CENTRE, KIOSK, LAPTOP, PHONE, Hall, a_hall
+from tests.browser.shift import PEOPLE, a_shift
 
 PICTURES: Final = Path(__file__).with_name("pictures")
 LAND: Final = "dat-dai-chuyen-quyen"
@@ -51,6 +52,14 @@ def sign_in(hall: Hall) -> Page:
     return hall.open("/sign-in", None, PHONE)
 
 
+def coordinator(hall: Hall) -> Page:
+    a_shift(hall)
+    page = hall.open(f"/coordinator/{CENTRE}", "coordinator", LAPTOP, device_scale_factor=0.75)
+    page.get_by_text(PEOPLE[3][0]).first.wait_for()
+    page.locator("#floor li").first.wait_for()
+    return page
+
+
 SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     kiosk,
     kiosk_checklist,
@@ -58,6 +67,7 @@ SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     ticket_waiting,
     ticket_called,
     sign_in,
+    coordinator,
 )
 
 

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from services.queue.pages import board, device, kiosk, sign_in, ticket
+from services.queue.pages import board, coordinator, device, kiosk, sign_in, ticket
 
-ROUTERS: Final = (sign_in.router, device.router, kiosk.router, ticket.router, board.router)
+ROUTERS: Final = (board.router, coordinator.router, device.router, kiosk.router, sign_in.router, ticket.router)

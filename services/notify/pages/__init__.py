@@ -1,0 +1,7 @@
+"""The screens of the notifier, a module each; what they show and do is what the API shows and does."""
+
+from typing import Final
+
+from services.notify.pages import coordinator
+
+ROUTERS: Final = (coordinator.router,)
