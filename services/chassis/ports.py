@@ -96,6 +96,8 @@ class Store(Protocol):
     """Documents, journal and views of one service. Errors of the driver come out as `Unavailable`."""
 
     promises: StorePromises
+    restored: datetime | None
+    """When a backup was last put back here: what was done before then may be written down nowhere."""
 
     async def open(self) -> None:
         """Raises `Misconfigured` where waiting does not help, another `Unavailable` while nobody answers."""
@@ -146,6 +148,8 @@ class Store(Protocol):
     async def rewind(self, since: datetime) -> int:
         """Owe again every event not older than `since`: how many."""
         ...
+
+    async def note_restored(self, at: datetime) -> None: ...
 
     async def view(self, name: str, key: str) -> bytes | None:
         """One view document."""

@@ -79,7 +79,7 @@ class Sender:
         ended.labels(row.template.value, _RESULTS[type(outcome)]).inc()
 
     async def _outcome(self, running: Running, id: str, row: MessageRow) -> Outcome:
-        if not await _worth_it(row, running.views):
+        if _may_have_gone_out(row, running.store.restored) or not await _worth_it(row, running.views):
             return MessageExpired()
         number = await _may_be_sent_to(row, running[Contact], running.views, running.sealer, running.now())
         return number if isinstance(number, MessageRefused) else await self._submit(running, id, row, number)
@@ -92,6 +92,11 @@ class Sender:
             return MessageRefused(reason=NotSentBecause.CARRIER)
         sealed = await running.sealer.seal(row.contact_ref, text)
         return MessageSent(carrier=self._carrier.name, text=sealed, segments=texts.segments(text))
+
+
+def _may_have_gone_out(row: MessageRow, restored: datetime | None) -> bool:
+    """Its cause is from before a backup was put back, so it may have been sent in the time that nobody remembers."""
+    return restored is not None and row.expires - TERMS[row.template].lasts <= restored
 
 
 async def _worth_it(row: MessageRow, own: Views) -> bool:

@@ -25,6 +25,7 @@ class Shelf:
     published: int = 0
     views: dict[tuple[str, str], Folded] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
+    restored: datetime | None = None
 
 
 class MemoryStore:
@@ -33,6 +34,7 @@ class MemoryStore:
     def __init__(self, projector: Projector, shelf: Shelf | None = None) -> None:
         self._projector = projector
         self._shelf = shelf or Shelf()
+        self.restored = self._shelf.restored
         self.away = False
         self.full = False
         self.lose_replies = 0
@@ -132,6 +134,9 @@ class MemoryStore:
         start = int(after or 0)
         found = self._shelf.journal[start : start + limit]
         return [entry for entry in found if since is None or entry.time >= since], str(start + len(found))
+
+    async def note_restored(self, at: datetime) -> None:
+        self.restored = self._shelf.restored = at
 
     async def rewind(self, since: datetime) -> int:
         older = [place for place, entry in enumerate(self._shelf.journal) if entry.time < since]

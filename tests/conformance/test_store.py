@@ -184,6 +184,17 @@ def test_the_journal_can_be_owed_again_from_a_time(opened: Opener) -> None:
     run(story())
 
 
+def test_a_store_remembers_when_a_backup_was_put_back(opened: Opener) -> None:
+    async def story() -> None:
+        async with opened() as store:
+            assert store.restored is None
+            await store.note_restored(NOW)
+        async with opened() as store:
+            assert store.restored == NOW
+
+    run(story())
+
+
 def test_what_is_owed_again_while_it_is_being_published_stays_owed(opened: Opener) -> None:
     async def story() -> None:
         async with opened() as store:

@@ -165,12 +165,16 @@ class ServerBooks:
         self._namespace = namespace
         self._groups = [f"{namespace}caunoi-{service}" for service in SERVICES]
         settings = {"bootstrap.servers": kafka, "group.id": f"{namespace}books", "log_level": 2}
-        self._admin = AdminClient({"bootstrap.servers": kafka, "log_level": 2})
+        self._kafka = kafka
+        self._admin = self._new_admin()
         self._consumer = Consumer(settings | {"enable.auto.commit": False, "auto.offset.reset": "earliest"})
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(mongo, serverSelectionTimeoutMS=30_000)
         self._read: dict[tuple[str, int], int] = {}
         self._records: list[Published] = []
         self._letters: list[Letter] = []
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._kafka, "log_level": 2})
 
     def forget(self) -> None:
         """The bus lost all it had: read it from its start."""
@@ -226,7 +230,8 @@ class ServerBooks:
             owed += riding + database["journal"].count_documents({"topic": {"$nin": [None, COMPACTED]}})
         try:
             records, unread = self.records(), self._unread()
-        except KafkaException:  # just back, and not sure of anything yet
+        except KafkaException:  # just back, and not sure of anything yet; nor is a client that knew it before
+            self._admin = self._new_admin()
             return Standing(len(self._records), facts, 0, unread=1)
         there = len({record.id for record in records if record.topic != COMPACTED})
         return Standing(len(records), facts, max(0, owed - there), unread)
@@ -246,7 +251,8 @@ class ServerBooks:
     def _unread(self) -> int:
         ends, unread = self._ends(), 0
         for group in self._groups:
-            answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=10)
+            answer = asked[group].result()
             for one in answer.topic_partitions or ():
                 unread += max(0, ends.get((one.topic, one.partition), 0) - max(one.offset, 0))
         return unread
@@ -257,7 +263,10 @@ class ServerBooks:
         asked = {
             TopicPartition(topic.topic, number): OffsetSpec.latest() for topic in mine for number in topic.partitions
         }
-        return {(one.topic, one.partition): at.result().offset for one, at in self._admin.list_offsets(asked).items()}
+        return {
+            (one.topic, one.partition): at.result().offset
+            for one, at in self._admin.list_offsets(asked, request_timeout=10).items()
+        }
 
     def _read_on(self) -> None:
         """All that lies there now and was not read yet."""

@@ -203,6 +203,7 @@ async def _go_on_from(system: System, since: datetime, *, with_views: bool) -> i
     for name, running in system.running.items():
         await system.bus.forward(name, [event.topic() for event in running.service.handles])
         await running.store.open()
+        await running.store.note_restored(system.clock())
         owed += await running.store.rewind(since)
         if not with_views:
             with shown.progress(f"{name}: dựng lại các bảng đọc") as bar:

@@ -68,6 +68,7 @@ class MongoStore:
         self._sent: dict[str, Sequence[Entry]] = {}
         """By token, what rides in a write whose outcome is not known yet."""
         self._nobody_until = 0.0
+        self.restored: datetime | None = None
 
     async def open(self) -> None:
         self._client = self._way.client()
@@ -106,6 +107,7 @@ class MongoStore:
         found = await self._db["schema"].find_one_and_update(
             {"_id": "schema"}, {"$setOnInsert": {"version": SCHEMA}}, upsert=True, return_document=True
         )
+        self.restored = found.get("restored")
         if found.get("restoring"):
             raise MongoNotUsable(why=f"a restore into {self._database} did not end; run it again with --replace")
         if found["version"] != SCHEMA:
@@ -246,6 +248,11 @@ class MongoStore:
         async with self._answered():
             await self._journal.copy()
             return await self._journal.page(after, limit, since)
+
+    async def note_restored(self, at: datetime) -> None:
+        async with self._answered():
+            await self._db["schema"].update_one({"_id": "schema"}, {"$set": {"restored": at}})
+        self.restored = at
 
     async def rewind(self, since: datetime) -> int:
         async with self._answered():

@@ -37,6 +37,7 @@ CREATE TABLE journal (
     dataschema TEXT NOT NULL, traceparent TEXT, by TEXT, UNIQUE (source, sequence));
 CREATE INDEX journal_time ON journal (time)
 """
+_RESTORED = "ALTER TABLE position ADD COLUMN restored INTEGER"
 _KEYS = "CREATE TABLE keys (subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID"
 
 _ENTRY = "id, source, sequence, type, time, body, topic, key, subject, dataschema, traceparent, by"
@@ -54,7 +55,7 @@ class SqliteStore:
     def __init__(
         self, path: Path, projector: Projector, keep: timedelta = timedelta(days=400), clock: Clock = system_clock
     ) -> None:
-        self._db = Database(path, [_TABLES])
+        self._db = Database(path, [_TABLES, _RESTORED])
         self._keys = Database(path.with_suffix(".keys.sqlite"), [_KEYS])
         self._projector = projector
         self._views = {view.name: _ViewTable(view) for view in projector.views}
@@ -64,11 +65,14 @@ class SqliteStore:
         self._published = 0
         self._position_written = 0
         self._later: asyncio.Task[None] | None = None
+        self.restored: datetime | None = None
 
     async def open(self) -> None:
         await self._db.open()
         await self._keys.open()
-        self._published = self._position_written = self._db.read("SELECT published FROM position")[0][0]
+        ((self._published, restored),) = self._db.read("SELECT published, restored FROM position")
+        self._position_written = self._published
+        self.restored = moment_of(restored) if restored else None
         await self._db.write(self._make_ready)
 
     def _make_ready(self, at: Connection) -> None:
@@ -183,6 +187,10 @@ class SqliteStore:
         sql = f"SELECT {_ENTRY}, n FROM journal WHERE n > ? AND time >= ? ORDER BY n LIMIT ?"  # noqa: S608
         rows = self._db.read(sql, (int(after or 0), micros_of(since) if since else 0, limit))
         return [_entry(row) for row in rows], str(rows[-1][-1]) if rows else after or "0"
+
+    async def note_restored(self, at: datetime) -> None:
+        await self._db.write(lambda db: db.execute("UPDATE position SET restored=?", (micros_of(at),)))
+        self.restored = at
 
     async def rewind(self, since: datetime) -> int:
         first = self._db.read("SELECT min(n) FROM journal WHERE time >= ?", (micros_of(since),))[0][0]

@@ -89,6 +89,30 @@ def test_a_call_is_told_by_sms_once() -> None:
     run(story())
 
 
+def test_what_may_have_gone_out_before_a_backup_was_put_back_does_not_go_out_again() -> None:
+    async def story() -> None:
+        async with notifier() as ours:
+            contact = await ours.contact("0912345678", "queue_sms", "volunteer")
+            await ours.hear(called(contact))
+            await ours.running.store.note_restored(ours.clock.now)
+            await ours.hear(offered(contact))
+            assert await ours.send() == []
+            assert {row.state for row in (await ours.messages()).values()} == {MessageState.EXPIRED}
+
+    run(story())
+
+
+def test_what_is_caused_after_a_backup_was_put_back_goes_out() -> None:
+    async def story() -> None:
+        async with notifier() as ours:
+            contact = await ours.contact("0912345678", "queue_sms")
+            await ours.running.store.note_restored(ours.clock.now - timedelta(seconds=1))
+            await ours.hear(called(contact))
+            assert len(await ours.send()) == 1
+
+    run(story())
+
+
 def test_recalls_send_nothing_in_whatever_order_they_come() -> None:
     async def story() -> None:
         for order in itertools.permutations((1, 2, 3)):
