@@ -5,8 +5,7 @@ may be corrected that day. Pure: no clock, no I/O.
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -248,7 +247,7 @@ def _minutes(since: datetime | None, until: datetime | None) -> int:
 
 def _and_what_follows(assistance: Assistance, facts: list[Fact], now: datetime) -> list[Fact]:
     """`facts`, and what the assistance must say because of them."""
-    after = deepcopy(assistance)
+    after = replace(assistance, ticket=replace(assistance.ticket))
     for fact in facts:
         evolve(after, fact, now)
     while (following := _next(after, now)) is not None:
