@@ -60,6 +60,13 @@ def coordinator(hall: Hall) -> Page:
     return page
 
 
+def report(hall: Hall) -> Page:
+    """After a morning: the volunteers' half comes in a moment."""
+    page = hall.open(f"/coordinator/{CENTRE}/report", "coordinator", LAPTOP, device_scale_factor=0.75)
+    page.locator("#volunteers .figure").first.wait_for()
+    return page
+
+
 SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     kiosk,
     kiosk_checklist,
@@ -68,6 +75,7 @@ SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     ticket_called,
     sign_in,
     coordinator,
+    report,
 )
 
 

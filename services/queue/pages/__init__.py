@@ -2,6 +2,7 @@
 
 from typing import Final
 
-from services.queue.pages import board, coordinator, device, kiosk, sign_in, ticket
+from services.queue.pages import board, coordinator, device, kiosk, report, sign_in, ticket
 
-ROUTERS: Final = (board.router, coordinator.router, device.router, kiosk.router, sign_in.router, ticket.router)
+_SCREENS: Final = (board, coordinator, device, kiosk, report, sign_in, ticket)
+ROUTERS: Final = tuple(screen.router for screen in _SCREENS)
