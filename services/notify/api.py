@@ -2,7 +2,7 @@
 
 from collections import Counter
 from copy import deepcopy
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from services.chassis.sealing import Sealer
 from services.chassis.views import Views
 from services.chassis.web import Now, OnceKey, Router, of, own, problems
 from services.contracts.events import OfferAccepted, OfferVoid
-from services.contracts.words import AssistanceRef, CentreRef, JobRef, OfferRef, VoidBecause
+from services.contracts.words import AssistanceRef, CentreRef, JobKind, JobRef, OfferRef, VoidBecause
 from services.notify import dispatch as rules
 from services.notify import views
 from services.notify.choosing import candidates
@@ -35,7 +35,7 @@ from services.notify.dispatch import (
     OfferTaken,
     UnknownOffer,
 )
-from services.notify.dispatch_state import ESCALATED_AFTER, FLOOR_MINIMUM, CentreDescribed, Dispatch, Hamlet, Job
+from services.notify.dispatch_state import ESCALATED_AFTER, FLOOR_MINIMUM, CentreDescribed, Dispatch, Hamlet, Job, Offer
 from services.notify.sender import text_of
 from services.notify.shapes import (
     Candidates,
@@ -54,6 +54,7 @@ from services.notify.shapes import (
     MessageTold,
     MyOffers,
     OfferDeclinedNow,
+    OfferLookedAt,
     OfferShown,
     OfferTakenUp,
     OnTheFloorShown,
@@ -71,6 +72,7 @@ OurSealer = Annotated[Sealer, own("notify", Sealer)]
 After = Annotated[str | None, Query(max_length=80, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Volunteer = Annotated[Actor, may("volunteer")]
+_BY_OTHERS = frozenset({VoidBecause.TAKEN, VoidBecause.ASSIGNED_BY_HAND, VoidBecause.CANCELLED})
 _OVER = (OfferTaken, AlreadyYours, OfferExpired, OfferDeclined, NoLongerNeeded)
 
 
@@ -108,27 +110,52 @@ async def my_offers(dispatches: Dispatches, who: Volunteer) -> MyOffers:
 
 
 def _offers_of(dispatch: Dispatch, member: str) -> list[OfferShown]:
-    return [
-        _shown(dispatch, id, dispatch.jobs[offer.job])
-        for id, offer in dispatch.offers.items()
-        if offer.member == member
-    ]
+    return [_shown(dispatch, id, offer) for id, offer in dispatch.offers.items() if offer.member == member]
 
 
-def _shown(dispatch: Dispatch, id: str, job: Job) -> OfferShown:
-    offer = dispatch.offers[id]
-    hamlet = dispatch.hamlets.get(job.hamlet or "")
+def _shown(dispatch: Dispatch, id: str, offer: Offer) -> OfferShown:
+    job = dispatch.jobs.get(offer.job)
+    hamlet = dispatch.hamlets.get(job.hamlet or "") if job else None
     return OfferShown(
         offer_id=id,
         job=offer.job,
-        kind=job.kind,
-        code=job.code,
-        hamlet=job.hamlet,
+        kind=JobKind.RIDE if offer.job.endswith("-ride") else JobKind.ASSISTANCE,
+        code=job.code if job else None,
+        hamlet=job.hamlet if job else None,
         hamlet_name=hamlet.name if hamlet else None,
-        metres=rules.metres_to(dispatch, job),
+        metres=rules.metres_to(dispatch, job) if job else None,
         made=offer.made,
         expires=offer.expires,
     )
+
+
+async def lately_over(dispatches: Dispatches, who: Volunteer, since: datetime) -> list[OfferLookedAt]:
+    """Offers to me that can be taken no longer and were to be answered after `since`, for the screen that showed them;
+    not what I answered myself."""
+    found: list[OfferLookedAt] = []
+    for centre in sorted(who.centres):
+        found += await dispatches.read(centre, partial(_over_of, member=who.member or "", since=since))
+    return sorted(found, key=lambda offer: offer.expires, reverse=True)
+
+
+def _over_of(dispatch: Dispatch, member: str, since: datetime) -> list[OfferLookedAt]:
+    return [
+        _looked_at(dispatch, id, member)
+        for id, offer in dispatch.closed.items()
+        if offer.member == member and offer.expires > since and offer.closed in _BY_OTHERS
+    ]
+
+
+@router.get("/offers/{offer_id}", responses=problems(UnknownOffer, NotYourOffer))
+async def show_offer(offer_id: OfferRef, dispatches: Dispatches, who: Volunteer) -> OfferLookedAt:
+    """One offer that was made to me, also when it can be taken no longer: for half an hour."""
+    return await dispatches.read(offer_id[:5], partial(_looked_at, offer_id=offer_id, member=who.member or ""))
+
+
+def _looked_at(dispatch: Dispatch, offer_id: str, member: str) -> OfferLookedAt:
+    over = rules.why_over(dispatch, offer_id, member)
+    offer = dispatch.offers.get(offer_id) or dispatch.closed[offer_id]
+    return OfferLookedAt(**_shown(dispatch, offer_id, offer).model_dump(), over=over.slug() if over else None)
 
 
 @router.post(

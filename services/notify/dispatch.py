@@ -337,6 +337,16 @@ def assign(dispatch: Dispatch, job_id: str, member: str, *, now: datetime) -> Se
     return _and_what_follows(dispatch, [accepted, *others], now)
 
 
+def why_over(dispatch: Dispatch, offer_id: str, member: str) -> Refused | None:
+    """What he would be told who accepted it now because it is over; None while it is his to take."""
+    offer = _his(dispatch, offer_id, member)
+    try:
+        _check_still_open(offer_id, offer, dispatch.jobs.get(offer.job))
+    except Refused as over:
+        return over
+    return None
+
+
 def _his(dispatch: Dispatch, offer_id: str, member: str) -> Offer:
     offer = dispatch.offers.get(offer_id) or dispatch.closed.get(offer_id)
     if offer is None:

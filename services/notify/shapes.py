@@ -162,6 +162,18 @@ class MyOffers(Answer):
     offers: list[OfferShown]
 
 
+class OfferLookedAt(OfferShown):
+    """One offer made to me; `code` and `hamlet` are gone when its job is."""
+
+    over: Annotated[
+        str | None,
+        Field(
+            description="why it can be taken no longer, as accepting it would say; null while it can",
+            examples=["offer-taken"],
+        ),
+    ]
+
+
 class OfferTakenUp(Answer):
     """It is yours."""
 

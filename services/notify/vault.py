@@ -18,13 +18,13 @@ COUNTRY: Final = "VN"
 
 
 class PhoneNotValid(Invalid):
-    en = "`phone`: a mobile number of Vietnam, for example 0912 345 678."
-    vi = "`phone`: số điện thoại di động Việt Nam, ví dụ 0912 345 678."
+    en = "This is no mobile number of Vietnam. It looks like this: 0912 345 678."
+    vi = "Đây không phải số di động Việt Nam. Hãy nhập như ví dụ: 0912 345 678."
 
 
 class PhoneNotMobile(Invalid):
-    en = "`phone`: this is a landline; an SMS goes to a mobile number only."
-    vi = "`phone`: đây là số máy bàn, chỉ số di động mới nhận được tin nhắn."
+    en = "This is a landline; an SMS goes to a mobile number only."
+    vi = "Đây là số máy bàn; chỉ số di động mới nhận được tin nhắn."
 
 
 def e164(typed: str) -> str:

@@ -1,8 +1,9 @@
 """HTTP for the work: rides, assistances, my jobs, and the half of the evening report that this service knows."""
 
+from calendar import monthrange
 from collections.abc import Sequence
 from copy import deepcopy
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Annotated
 
@@ -28,7 +29,16 @@ from services.contracts.events import (
     RidePlanned,
     RideReleased,
 )
-from services.contracts.words import AssistanceRef, CancelledBy, CentreRef, Fact, JobKind, MemberRef, RideRef
+from services.contracts.words import (
+    AssistanceRef,
+    AssistanceResult,
+    CancelledBy,
+    CentreRef,
+    Fact,
+    JobKind,
+    MemberRef,
+    RideRef,
+)
 from services.volunteers import assistances as help_rules
 from services.volunteers import rides as ride_rules
 from services.volunteers import views
@@ -60,8 +70,12 @@ from services.volunteers.shapes import (
     AssistanceShown,
     AssistancesPage,
     Day,
+    Done,
+    DoneToday,
     GivenTo,
     HelpNeeded,
+    Hours,
+    HoursOfDay,
     Job,
     Jobs,
     Report,
@@ -481,6 +495,52 @@ async def my_jobs(our: OurViews, who: Annotated[Actor, may("volunteer")]) -> Job
         async for id, row in views.every(our, views.RIDES, holder=mine)
     ]
     return Jobs(jobs=[*helps, *drives])
+
+
+@router.get("/me/done")
+async def done_today(our: OurViews, who: Annotated[Actor, may("volunteer")], now: Now) -> DoneToday:
+    """What I finished today, the newest first; help whose result nobody recorded before everything else."""
+    mine, where = _own_member(who), {"centre": _own_member(who)[:5], "day": str(local_day(now))}
+    helps = [
+        Done(kind=JobKind.ASSISTANCE, id=id, code=row.code, since=row.since, result=row.result, minutes=row.minutes)
+        async for id, row in views.every(our, views.ASSISTANCES, **where)
+        if row.member == mine and row.stage is HelpStage.FINISHED
+    ]
+    drives = [
+        Done(kind=JobKind.RIDE, id=id, code=row.code, since=row.since, result=None, minutes=row.minutes)
+        async for id, row in views.every(our, views.RIDES, **where)
+        if row.member == mine and row.stage is RideStage.COMPLETED
+    ]
+    newest = sorted([*helps, *drives], key=lambda one: one.since, reverse=True)
+    return DoneToday(done=sorted(newest, key=lambda one: one.result is not AssistanceResult.NOT_RECORDED))
+
+
+@router.get("/me/hours")
+async def my_hours(
+    our: OurViews,
+    who: Annotated[Actor, may("volunteer")],
+    now: Now,
+    month: Annotated[
+        str | None, Query(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="this month when not given")
+    ] = None,
+) -> Hours:
+    """My days of one month."""
+    mine, today = _own_member(who), local_day(now)
+    month = month or f"{today:%Y-%m}"
+    first = date.fromisoformat(f"{month}-01")
+    days = []
+    for day in (first + timedelta(days=ahead) for ahead in range(monthrange(first.year, first.month)[1])):
+        if day <= today and (row := await our.get(views.DAYS, f"{mine[:5]}/{day}/{mine}")):
+            days.append(
+                HoursOfDay(day=day, minutes_on_duty=row.minutes_on_duty, rides=row.rides, ride_minutes=row.ride_minutes)
+            )
+    return Hours(
+        month=month,
+        days=days[::-1],
+        minutes_on_duty=sum(one.minutes_on_duty for one in days),
+        rides=sum(one.rides for one in days),
+        ride_minutes=sum(one.ride_minutes for one in days),
+    )
 
 
 @router.get("/centres/{centre}/report")

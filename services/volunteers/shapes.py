@@ -343,6 +343,40 @@ class Jobs(Answer):
     jobs: list[Job]
 
 
+class Done(Answer):
+    """What I helped with or drove today; a result `not_recorded` waits for me to say what came of it."""
+
+    kind: JobKind
+    id: JobRef
+    code: TicketCode | None
+    since: datetime
+    result: Annotated[AssistanceResult | None, Field(description="of an assistance")]
+    minutes: int
+
+
+class DoneToday(Answer):
+    done: list[Done]
+
+
+class HoursOfDay(Answer):
+    """What I did at my centre on one day; minutes on duty and of rides are two counts, never added."""
+
+    day: date
+    minutes_on_duty: int
+    rides: int
+    ride_minutes: int
+
+
+class Hours(Answer):
+    """One month, the newest day first; days on which I was not there are left out."""
+
+    month: Annotated[str, Field(examples=["2026-11"])]
+    days: list[HoursOfDay]
+    minutes_on_duty: int
+    rides: int
+    ride_minutes: int
+
+
 class Report(Answer):
     """What the volunteers did for the tickets of one day. Counts say what they count."""
 

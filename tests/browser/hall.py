@@ -36,13 +36,15 @@ TARGET: Final = 44
 """CSS pixels that a finger needs."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Hall:
     """The demo ward without its story, and browsers before it."""
 
     system: RunningSystem
     browser: Browser
     contexts: list[BrowserContext] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    """Who was enrolled so far."""
     wrong: list[str] = field(default_factory=list)
     """What browsers complained of in their consoles."""
 

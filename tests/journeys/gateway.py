@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 ROUTES = (
     (re.compile(rb"/(queue|volunteers|training|notify)(/|$)"), None),
-    (re.compile(rb"/session/code$"), b"notify"),
+    (re.compile(rb"/(session/code|v|v/.*|o)$"), b"notify"),
+    (re.compile(rb"/volunteer(/|$)"), b"volunteers"),
     (re.compile(rb"/"), b"queue"),
 )
-"""Signing in by a code out of an SMS is the notifier's; all else without a service's name is the queue's."""
+"""What a volunteer opens out of an SMS is the notifier's; all else without a service's name is the queue's."""
 
 
 def service_of(path: bytes) -> str:

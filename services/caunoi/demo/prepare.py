@@ -138,6 +138,7 @@ def _welcome(settings: Settings, kept: Kept, address: str) -> None:
         f"  trang theo dõi trực tiếp   [bold]{address}/[/]\n"
         f"  đăng nhập cán bộ           {address}/sign-in\n"
         f"  phiếu của người dân        {address}/ticket  (quét mã QR ở ki-ốt)\n"
+        f"  điện thoại của đoàn viên   {address}/v  (số {MEMBERS[0].phone}; mã đến ở `caunoi messages`)\n"
         + "".join(f"  {device.who:<26} {address}/device#{kept.devices[device.name]}\n" for device in DEVICES)
         + f"  giao diện lập trình (API)  {address}/openapi.json\n"
         f"  ở cửa sổ khác              caunoi story{where} · caunoi tail{where} · caunoi messages{where} · "

@@ -110,7 +110,9 @@ class Page:
         answer = HTMLResponse(rendered(template, self.speech, page=self, **facts), status)
         if self._cookie:
             secure = self.request.url.scheme == "https"
-            answer.set_cookie(FORM_COOKIE, self._cookie, httponly=True, samesite="lax", secure=secure)
+            # As long as a session: a press that waits for a connection outlives the browser's window.
+            kept = 12 * 3600
+            answer.set_cookie(FORM_COOKIE, self._cookie, max_age=kept, httponly=True, samesite="lax", secure=secure)
         return answer
 
     def refuse(self, template: str, refused: Refusal, **facts: Any) -> HTMLResponse:

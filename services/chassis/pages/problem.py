@@ -1,5 +1,6 @@
 """A refusal as whoever asked can read it: a page for a browser, problem+json for everybody else."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -16,7 +17,8 @@ from services.chassis.pages.render import rendered
 from services.chassis.pages.speech import speech
 from services.chassis.problems import FieldProblem, answer_of, language_of, problem_of
 
-SIGN_IN: Final = "/sign-in"
+VOLUNTEERS: Final = re.compile(r"/(notify/)?volunteer(/|$)")
+"""Pages of those who sign in by SMS; everybody else has a name and a password."""
 
 
 def wants_page(scope: Scope) -> bool:
@@ -47,7 +49,7 @@ def refusal_to(
 
 
 def _sign_in(back: str) -> str:
-    return f"{SIGN_IN}?back={quote(back)}"
+    return "/v" if VOLUNTEERS.match(back) else f"/sign-in?back={quote(back)}"
 
 
 def _page_before(request: Request) -> str:

@@ -60,12 +60,18 @@ class Speech:
             return self.ngettext("%(num)s phút", "%(num)s phút", high)
         return self._("%(low)s đến %(high)s phút", low=low, high=high)
 
+    def hours(self, minutes: int) -> str:
+        """3 giờ 05 phút; less than an hour in minutes alone"""
+        if minutes < 60:
+            return self.ngettext("%(num)s phút", "%(num)s phút", minutes)
+        return self._("%(hours)s giờ %(rest)s phút", hours=self.number(minutes // 60), rest=f"{minutes % 60:02}")
+
     def given_name(self, name: str) -> str:
         """What a Vietnamese person is called by: the last word. A family name never stands alone."""
         return name.split()[-1] if name.split() else ""
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
-        said = (self.day, self.full_day, self.clock, self.number, self.money, self.kilometres, self.minutes)
+        said = (self.day, self.full_day, self.clock, self.number, self.money, self.kilometres, self.minutes, self.hours)
         return {one.__name__: one for one in (*said, self.given_name)}
 
 

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from services.notify.pages import coordinator
+from services.notify.pages import coordinator, offers, sign_in
 
-ROUTERS: Final = (coordinator.router,)
+ROUTERS: Final = (coordinator.router, sign_in.router, offers.router)

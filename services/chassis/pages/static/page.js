@@ -1,5 +1,6 @@
 // Loaded by every page. A form that is being sent says so and is sent once; a page that has parts marked `data-live` is
-// kept true by live.js; keys named on buttons (`data-key`) press them; what was refused is brought to the reader's eye.
+// kept true by live.js; presses of forms marked `data-keep` wait for a connection in keep.js; keys named on buttons
+// (`data-key`) press them; what was refused is brought to the reader's eye.
 
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;
@@ -24,3 +25,4 @@ document.addEventListener("keydown", (event) => {
 document.getElementById("refused")?.focus();
 
 if (document.querySelector("[data-live]")) import("./live.js").then(({ keep }) => keep());
+if (document.getElementById("kept")) import("./keep.js").catch(() => {}); // without it forms are sent as ever
