@@ -5,6 +5,7 @@ python -m tests.faults [--rounds N] [--centres N] [--keep] [fault ...]
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from tests import servers
-from tests.faults.city import ON_ONE_DATABASE, ON_THREE, Fault, Found, played, why_not
+from tests.faults.city import ON_ONE_DATABASE, ON_THREE, Fault, Found, played, times, why_not
 from tests.journeys.apart import City
 from tests.servers.mongo import ThreeMembers, binary
 
@@ -30,6 +31,7 @@ def main() -> int:
     asked.add_argument("--keep", action="store_true", help="write the table into tests/faults/README.md")
     asked.add_argument("faults", nargs="*")
     given = asked.parse_args()
+    busy = os.getloadavg()[0]
     names = [fault.__name__ for fault in (*ON_ONE_DATABASE, *ON_THREE)]
     if unknown := set(given.faults) - set(names):
         asked.error(f"no such fault: {', '.join(unknown)}; there are {', '.join(names)}")
@@ -41,7 +43,8 @@ def main() -> int:
                 _on_a_city(wanted, three, given.rounds, given.centres, found)
     finally:
         servers.stop_all()
-        table = _table(found, given.rounds, given.centres)
+        made = f"{given.centres} wards, each {times(given.rounds)}, on {os.cpu_count()} cores (load before: {busy:.0f})"
+        table = _table(found, made)
         print(table)
         if given.keep:
             text = README.read_text("utf-8")
@@ -81,11 +84,11 @@ def _row(one: Found) -> str:
     return f"| {one.fault} | {one.injected} | {one.commands} | {one.again} | {one.events} | {fate} |"
 
 
-def _table(found: Sequence[Found], rounds: int, centres: int) -> str:
+def _table(found: Sequence[Found], made: str) -> str:
     seconds = sum(one.seconds for one in found)
     return "\n".join(
         [
-            f"{date.today().isoformat()}: {centres} wards, {rounds} rounds, {seconds / 60:.0f} minutes.",  # noqa: DTZ011, TID251
+            f"{date.today().isoformat()}: {made}; {seconds / 60:.0f} minutes.",  # noqa: DTZ011, TID251
             "",
             "| fault | injected | commands | asked again | events | violations found |",
             "|---|---|---|---|---|---|",

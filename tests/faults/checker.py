@@ -311,7 +311,7 @@ def in_order_per_source(history: History) -> Iterator[Violation]:
     last: dict[tuple[str, str], Published] = {}
     seen: set[tuple[str, str]] = set()
     for record in sorted(history.records, key=lambda record: (record.topic, record.offset)):
-        if (record.source, record.id) in seen:
+        if (record.source, record.id) in seen or record.time < history.retold:
             continue
         seen.add((record.source, record.id))
         before = last.setdefault((record.topic, record.source), record)

@@ -67,6 +67,8 @@ class Stage:
     points: Sequence[str] = ()
     """Of the failpoints only these, if any are named."""
     restored: Restored | None = None
+    retold: str = ""
+    """Before when what was said is told again, as in `History`."""
 
     @contextmanager
     def away(self, what: Any) -> Iterator[None]:
@@ -113,7 +115,7 @@ async def played(
     mine = frozenset(centres)
     records = [one for one in books.records() if one.key in mine]
     facts = [one for one in books.facts() if centre_of(one) in mine]
-    history = History(tuple(diary.attempts), records, facts, tuple(stage.outages))
+    history = History(tuple(diary.attempts), records, facts, tuple(stage.outages), stage.retold)
     commands = len(history.commands)
     if stage.restored:
         stage.more += what_may_be_lost(stage.restored)
@@ -124,6 +126,10 @@ async def played(
         fault.__name__.replace("_", " "), injected, commands, len(diary.attempts) - commands, len(history.events),
         monotonic() - begun, violations,
     )  # fmt: skip
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def centre_of(fact: Noted) -> str:
@@ -186,7 +192,7 @@ async def paused_past_its_session(stage: Stage) -> str:
         await asyncio.sleep(5)
     for name in ("volunteers", "notify"):
         await asyncio.to_thread(stage.city.leave, stage.city.services[name][-1])
-    return f"volunteers and notify, two processes each: one stopped for 15 s, {stage.rounds} times"
+    return f"volunteers and notify, two processes each: one stopped for 15 s, {times(stage.rounds)}"
 
 
 # ---------------------------------------------------------------------------------------------------- the broker
@@ -199,7 +205,7 @@ async def broker_killed(stage: Stage) -> str:
             await asyncio.sleep(10)
         await asyncio.to_thread(stage.city.kafka.start)
         await asyncio.sleep(4)
-    return f"SIGKILL, 10 s away, {stage.rounds} times"
+    return f"SIGKILL, 10 s away, {times(stage.rounds)}"
 
 
 async def broker_unreachable(stage: Stage) -> str:
@@ -214,12 +220,13 @@ async def broker_unreachable(stage: Stage) -> str:
         finally:
             await asyncio.to_thread(subprocess.run, ["iptables", "-D", "OUTPUT", *rule], check=True)
         await asyncio.sleep(4)
-    return f"port closed for 10 s, {stage.rounds} times"
+    return f"port closed for 10 s, {times(stage.rounds)}"
 
 
 async def broker_disk_lost(stage: Stage) -> str:
     """All that was published is gone; topics are made again and the journal is published once more."""
     await asyncio.to_thread(stage.city.kafka.lose_disk)
+    stage.retold = system_clock().isoformat()
     await asyncio.to_thread(stage.city.kafka.start)
     made = await asyncio.to_thread(stage.city.cli, "topics")
     assert made.returncode == 0, made.stdout + made.stderr
@@ -272,7 +279,7 @@ async def database_killed(stage: Stage) -> str:
             await asyncio.sleep(6)
         await asyncio.to_thread(stage.city.mongo.start)
         await asyncio.sleep(5)
-    return f"SIGKILL, 6 s away, {stage.rounds} times"
+    return f"SIGKILL, 6 s away, {times(stage.rounds)}"
 
 
 async def primary_steps_down(stage: Stage) -> str:
@@ -281,7 +288,7 @@ async def primary_steps_down(stage: Stage) -> str:
         await asyncio.to_thread(stage.city.mongo.step_down)
         await asyncio.to_thread(stage.city.mongo.until_primary)
         await asyncio.sleep(4)
-    return f"the primary of three steps down, {stage.rounds} times"
+    return f"the primary of three steps down, {times(stage.rounds)}"
 
 
 # ----------------------------------------------------------------------------------------------- what is delivered

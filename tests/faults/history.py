@@ -124,6 +124,8 @@ class History:
     records: Sequence[Published]
     facts: Sequence[Noted] | None = None
     outages: Sequence[Outage] = ()
+    retold: str = ""
+    """What was said before this time (as in `Published.time`) the bus lost and was told again, after newer things."""
 
     @cached_property
     def private(self) -> frozenset[tuple[str, int]] | None:

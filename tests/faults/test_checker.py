@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.faults.checker import EFFECTS, Injected, check, poison_isolated, replay_changes_nothing
 from tests.faults.history import Attempt, History, Noted, Outage, Published
-from tests.faults.played import CENTRE, DISPATCH, HALL, Play, a_morning
+from tests.faults.played import BEGUN, CENTRE, DISPATCH, HALL, Play, a_morning
 
 
 def found(history: History) -> set[str]:
@@ -279,6 +280,12 @@ def a_ride_that_waits(play: Play, *, noted: bool = True, minutes_more: float = 0
     play.visit(counter=2)
     opened = Noted("n7", DISPATCH, 3, "JobOpened", None, json.dumps({"job": second}).encode())
     return replace(play.history(), facts=[opened] if noted else [])
+
+
+def test_what_was_said_before_the_bus_lost_it_may_lie_behind_what_is_newer() -> None:
+    spoiled = a_reordered_effect(a_morning())
+    assert check(replace(spoiled, retold=(BEGUN + timedelta(hours=1)).isoformat())) == []
+    assert found(replace(spoiled, retold=BEGUN.isoformat())) == {"order per key"}
 
 
 def test_a_ride_may_wait_for_a_driver_while_the_coordinator_is_not_due_to_be_told() -> None:
