@@ -122,14 +122,17 @@ def _line(_: Any, __: str, fields: MutableMapping[str, Any]) -> str:
 
 
 class _FromLibraries(logging.Handler):
-    """What libraries log: the first line of the message as they wrote it, without the values that go into it."""
+    """What libraries log: the first line of the message as they wrote it, without the values that go into it unless
+    all are numbers."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = record.levelname.lower()
+        numbers = isinstance(record.args, tuple) and all(isinstance(one, int | float) for one in record.args)
+        text = record.getMessage() if numbers else str(record.msg)
         structlog.get_logger().log(
             _LEVELS.get(level, record.levelno),
             "library",
             library=record.name,
-            text=str(record.msg).split("\n", 1)[0],
+            text=text.split("\n", 1)[0],
             exc_info=record.exc_info,
         )
