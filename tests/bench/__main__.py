@@ -40,13 +40,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of each pair (5)")
     parser.add_argument("--only", choices=("embedded", "distributed"), help="one of the two parts")
+    parser.add_argument("--rows", default="", help="letters of the rows to measure, as `abe` (all)")
     parser.add_argument("--past", type=int, default=50_000, help="past tickets of the last measurement (50000)")
     given = parser.parse_args()
     rows: list[Row] = []
 
     def measure(what: str, found: Callable[[], list[Row]]) -> None:
-        with err.status(f"({what}) ..."):
-            rows.extend(found())
+        if what in (given.rows or what):
+            with err.status(f"({what}) ..."):
+                rows.extend(found())
 
     if given.only != "distributed":
         with _scratch() as where, ExitStack() as stack:

@@ -5,7 +5,7 @@ import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -578,7 +578,7 @@ def many_centres(servers: Servers, rounds: int) -> list[Row]:
     country = [HOT, *(f"{number:05d}" for number in range(40_000, 40_000 + WARDS - 1))]
     rows = []
     with services(servers, "queue") as (_, (alone,)), services(servers, "queue") as (_, (many,)), loading() as load:
-        everywhere = Server(many.at, token_for(many.data, country), many.pid, many.data)
+        everywhere = replace(many, tokens={centre: token_for(many.data, [centre]) for centre in country})
         describe(alone, [HOT])
         describe(everywhere, country)
         load(everywhere, "issue", country, count=WARDS, drain=True)
