@@ -26,9 +26,9 @@ from services.contracts.events import (
 )
 from services.contracts.words import CentreRef, CounterNumber, Fact, TicketEnd
 from services.queue import domain
-from services.queue.centre import Centre, CentreConfig, plan_for
+from services.queue.centre import Centre, CentreConfig, Words, paper_ref, plan_for
 from services.queue.domain import UNDO_WITHIN, DayOpened, Rule, hall_of
-from services.queue.hall import DayPlan, Hall, State
+from services.queue.hall import Checklist, DayPlan, Hall, State
 from services.queue.line import ahead_of, wait_range
 from services.queue.opinions import NothingSaid, NotOverYet, Opinion, OpinionGiven, VisitIsPast, give
 from services.queue.refusals import (
@@ -47,15 +47,19 @@ from services.queue.refusals import (
     NotInThisState,
     QuotaUsedUp,
     ServiceClosed,
+    UnknownPaper,
     UnknownService,
 )
 from services.queue.shapes import (
     Called,
+    ChecklistGiven,
+    ChecklistShown,
     Completed,
     Completion,
     CounterOpen,
     Moved,
     OpinionSaid,
+    PaperShown,
     TicketGiven,
     TicketShown,
     TicketWanted,
@@ -160,7 +164,10 @@ async def show_ticket(
     config = await centres.read(centre_of(ticket), lambda centre: centre.config)
     shown = live or _ended(row, ticket, now)
     shown.ride_home = row.ride_home
-    return _described(shown, config)
+    _describe(shown, config)
+    if live:
+        shown.checklist = await halls.read(_hall_of(ticket), partial(_checklist, ticket=ticket, config=config))
+    return shown
 
 
 def _live(hall: Hall, *, ticket: str, now: datetime) -> TicketShown | None:
@@ -206,11 +213,33 @@ def _ended(row: TicketRow, ticket: str, now: datetime) -> TicketShown:
     )
 
 
-def _described(shown: TicketShown, config: CentreConfig | None) -> TicketShown:
+def _describe(shown: TicketShown, config: CentreConfig | None) -> None:
     """With what the ward says of the service, unless it has none of that name any more."""
     if config and (service := config.services.get(shown.service)):
         shown.service_name, shown.procedure = service.name, service.procedure
-    return shown
+
+
+def _checklist(hall: Hall, *, ticket: str, config: CentreConfig | None) -> ChecklistShown | None:
+    """The papers that the ward asks for now, and which of them somebody saw."""
+    found = hall.find(ticket)
+    if found is None:
+        return None
+    ticked = found.checklist or Checklist()
+    papers = [
+        PaperShown(paper=paper, name=name, there=paper in ticked.papers)
+        for paper, name in _papers(config, found.service).items()
+    ]
+    return ChecklistShown(
+        papers=papers,
+        form_filled=ticked.form_filled,
+        looked_through=found.checklist is not None,
+        with_volunteer=ticked.with_volunteer,
+    )
+
+
+def _papers(config: CentreConfig | None, service: str | None) -> dict[str, Words]:
+    described = config.services.get(service) if config and service else None
+    return {paper_ref(paper): paper for paper in described.procedure.papers} if described else {}
 
 
 @router.post(
@@ -349,6 +378,31 @@ async def witness_priority(
     """Somebody saw that she is due priority, whether she claimed it at the kiosk or not."""
     rule = partial(domain.witness_priority, ticket_id=ticket)
     await _press(ticket, Action.WITNESS, rule, halls, views, who, key, now)
+
+
+@router.post("/tickets/{ticket}/checklist", status_code=204, responses=problems(*_ENDED, UnknownPaper))
+async def tick_checklist(
+    ticket: TicketPath,
+    given: ChecklistGiven,
+    halls: Halls,
+    centres: Centres,
+    views: OurViews,
+    who: Annotated[Actor, may("volunteer", "staff", "coordinator")],
+    key: OnceKey,
+    now: Now,
+) -> None:
+    """Somebody looked through her papers with her: which are there, and whether the form is filled in."""
+    config = await centres.read(centre_of(ticket), lambda centre: centre.config)
+    service = await halls.read(_hall_of(ticket), lambda hall: found.service if (found := hall.find(ticket)) else None)
+    rule = partial(
+        domain.tick_checklist,
+        ticket_id=ticket,
+        papers=given.papers,
+        form_filled=given.form_filled,
+        by_volunteer=who.member is not None,
+        known=tuple(_papers(config, service)),
+    )
+    await _press(ticket, Action.CHECKLIST, rule, halls, views, who, key, now)
 
 
 async def _press(

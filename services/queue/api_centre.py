@@ -206,6 +206,7 @@ def _counter_screen(
             _at_counter(one) for one in hall.tickets if one.state is State.NO_SHOW and one.service in stands.services
         ],
         undo_until=until if until and until >= now else None,
+        undo_code=done.ticket.code if done and until and until >= now else None,
     )
 
 
@@ -219,6 +220,7 @@ def _at_counter(ticket: Ticket) -> AtCounter:
         priority=ticket.priority,
         witnessed=ticket.witnessed,
         needs_help=ticket.needs_help,
+        call_count=ticket.course.calls if ticket.course else 0,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -29,6 +30,14 @@ class Words(_Part):
 
     vi: Annotated[str, PlainText(200)]
     en: Annotated[str, PlainText(200)]
+
+
+PaperRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+"""Names a paper of a procedure by what it is called: moved in the list it stays, called otherwise it is another."""
+
+
+def paper_ref(paper: Words) -> str:
+    return blake2b(paper.vi.encode(), digest_size=6).hexdigest()
 
 
 class Procedure(_Part):

@@ -6,8 +6,8 @@ at the latest with the day.
 
 import math
 from bisect import insort
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from services.chassis.clock import LOCAL, local_day, local_midnight_after
@@ -28,8 +28,9 @@ from services.contracts.events import (
     TicketReinstated,
     TicketReturned,
 )
-from services.contracts.words import Because, CaseOutcome, Fact, TicketEnd
-from services.queue.hall import LIVE, Course, DayPlan, Done, Hall, Spent, State, Ticket
+from services.contracts.words import Because, CaseOutcome, Fact, TicketEnd, TicketRef
+from services.queue.centre import PaperRef
+from services.queue.hall import LIVE, Checklist, Course, DayPlan, Done, Hall, Spent, State, Ticket
 from services.queue.line import KEPT, ahead_of, next_in_line, row_after, wait_range
 from services.queue.refusals import (
     ALLOWED,
@@ -48,6 +49,7 @@ from services.queue.refusals import (
     PeopleStillThere,
     QuotaUsedUp,
     ServiceClosed,
+    UnknownPaper,
     UnknownService,
 )
 from services.queue.wording import Action
@@ -63,6 +65,15 @@ class DayOpened(Fact):
     """The first fact of a hall: it carries the day's plan."""
 
     plan: DayPlan
+
+
+class ChecklistTicked(Fact):
+    """Somebody looked through the papers with the holder of a ticket; the last one counts."""
+
+    ticket_id: TicketRef
+    papers: tuple[PaperRef, ...]
+    form_filled: bool
+    with_volunteer: bool
 
 
 class DayPlanned(Fact):
@@ -221,6 +232,26 @@ def witness_priority(hall: Hall, *, ticket_id: str, now: datetime) -> Sequence[F
     if ticket.witnessed:
         return []
     return [PriorityWitnessed(centre=hall.centre, ticket_id=ticket.id, code=ticket.code)]
+
+
+def tick_checklist(
+    hall: Hall,
+    *,
+    ticket_id: str,
+    papers: Collection[str],
+    form_filled: bool,
+    by_volunteer: bool,
+    known: Collection[str],
+    now: datetime,
+) -> Sequence[Fact]:
+    """Which of the papers that her procedure asks for (`known`) are there; the same again changes nothing."""
+    ticket = _ticket(hall, ticket_id, Action.CHECKLIST)
+    if not set(papers) <= set(known):
+        raise UnknownPaper(code=ticket.code)
+    before = ticket.checklist or Checklist()
+    there = tuple(paper for paper in known if paper in papers)
+    ticked = Checklist(there, form_filled, by_volunteer or before.with_volunteer)
+    return [] if ticked == ticket.checklist else [ChecklistTicked(ticket_id=ticket.id, **asdict(ticked))]
 
 
 def cancel(hall: Hall, *, ticket_id: str, by: TicketEnd, now: datetime) -> Sequence[Fact]:
@@ -469,6 +500,8 @@ def evolve(hall: Hall, fact: Fact, at: datetime) -> None:
             _undo(hall, fact)
         case HelpWanted():
             _found(hall, fact.ticket_id).needs_help = True
+        case ChecklistTicked():
+            _found(hall, fact.ticket_id).checklist = Checklist(fact.papers, fact.form_filled, fact.with_volunteer)
         case PriorityWitnessed():
             ticket = _found(hall, fact.ticket_id)
             ticket.priority = ticket.witnessed = True

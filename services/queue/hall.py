@@ -102,6 +102,15 @@ class Course:
     calls: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """What somebody looked through with her: which of her papers are there, and whether the form is filled in."""
+
+    papers: tuple[str, ...] = ()
+    form_filled: bool = False
+    with_volunteer: bool = False
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """Most of a hall's bytes are tickets that just wait: those have no `course`."""
@@ -119,6 +128,7 @@ class Ticket:
     front: bool = False
     """Reinstated: before the others of its class."""
     course: Course | None = None
+    checklist: Checklist | None = None
 
     @property
     def state(self) -> State:

@@ -9,7 +9,7 @@ from services.queue.hall import Span, State
 from services.queue.wording import Action, action_in_words, actions_in_words, state_in_words
 
 ALLOWED: Mapping[State, tuple[Action, ...]] = {
-    State.WAITING: (Action.CANCEL, Action.HELP, Action.WITNESS),
+    State.WAITING: (Action.CANCEL, Action.HELP, Action.WITNESS, Action.CHECKLIST),
     State.CALLED: (
         Action.RECALL,
         Action.START,
@@ -19,8 +19,9 @@ ALLOWED: Mapping[State, tuple[Action, ...]] = {
         Action.CANCEL,
         Action.HELP,
         Action.WITNESS,
+        Action.CHECKLIST,
     ),
-    State.SERVING: (Action.HOLD, Action.RETURN, Action.COMPLETE, Action.HELP, Action.WITNESS),
+    State.SERVING: (Action.HOLD, Action.RETURN, Action.COMPLETE, Action.HELP, Action.WITNESS, Action.CHECKLIST),
     State.HELD: (
         Action.RECALL,
         Action.START,
@@ -29,6 +30,7 @@ ALLOWED: Mapping[State, tuple[Action, ...]] = {
         Action.CANCEL,
         Action.HELP,
         Action.WITNESS,
+        Action.CHECKLIST,
     ),
     State.NO_SHOW: (Action.REINSTATE,),
     State.COMPLETED: (),
@@ -55,6 +57,11 @@ class NoSuchTicket(NotFound):
 class UnknownService(NotFound):
     en = "This centre has no service {service}; it has {known}."
     vi = "Trung tâm không có dịch vụ {service}; chỉ có {known}."
+
+
+class UnknownPaper(NotFound):
+    en = "The procedure of {code} does not ask for such a paper; look at its list again."
+    vi = "Thủ tục của số {code} không cần giấy tờ ấy; hãy xem lại danh mục."
 
 
 class HallNotOpened(NotFound):

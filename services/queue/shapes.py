@@ -21,7 +21,7 @@ from services.contracts.words import (
     TicketEnd,
     TicketRef,
 )
-from services.queue.centre import Pictogram, Procedure, Words
+from services.queue.centre import PaperRef, Pictogram, Procedure, Words
 from services.queue.hall import State
 from services.queue.opinions import Score
 from services.queue.wording import reason_in_words
@@ -63,6 +63,16 @@ class Completion(BaseModel):
     services: Annotated[
         tuple[Code, ...], Field(max_length=10, description="those carried out, if not just the ticket's own")
     ] = ()
+
+
+class ChecklistGiven(BaseModel):
+    """The whole list as it is now: what is not named is not there."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"papers": ["5f3a9c01b2d4"], "form_filled": True}]}
+    )
+    papers: Annotated[tuple[PaperRef, ...], Field(max_length=30, description="`paper` of those that are there")] = ()
+    form_filled: bool = False
 
 
 class OpinionSaid(BaseModel):
@@ -162,6 +172,19 @@ class Completed(Moved):
         )
 
 
+class PaperShown(BaseModel):
+    paper: PaperRef
+    name: Words
+    there: Annotated[bool, Field(description="somebody saw that she has it")]
+
+
+class ChecklistShown(BaseModel):
+    papers: list[PaperShown]
+    form_filled: bool
+    looked_through: Annotated[bool, Field(description="somebody did, before or at the counter")]
+    with_volunteer: bool
+
+
 class TicketShown(BaseModel):
     """One ticket as it stands at `as_of`; nothing of anybody else's."""
 
@@ -183,6 +206,7 @@ class TicketShown(BaseModel):
     outcome: CaseOutcome | None = None
     reason: Annotated[TicketEnd | None, Field(description="of a ticket that was cancelled")] = None
     procedure: Annotated[Procedure | None, Field(description="papers, steps, fee, time limit, how to pay")] = None
+    checklist: Annotated[ChecklistShown | None, Field(description="until the ticket has ended")] = None
 
 
 class CounterOpen(BaseModel):
@@ -212,6 +236,7 @@ class AtCounter(BaseModel):
     priority: bool
     witnessed: bool
     needs_help: bool
+    call_count: Annotated[int, Field(ge=0, description="how often it was called this time")] = 0
 
 
 class InLine(AtCounter):
@@ -229,6 +254,7 @@ class CounterShown(CounterStands):
     waiting: list[InLine]
     no_shows: Annotated[list[AtCounter], Field(description="today's, to be reinstated when they come")]
     undo_until: Annotated[datetime | None, Field(description="until when the last completion may be undone")] = None
+    undo_code: Annotated[TicketCode | None, Field(description="whose completion that is")] = None
 
 
 class ServiceShown(BaseModel):

@@ -21,6 +21,7 @@ class Action(StrEnum):
     HELP = "help"
     WITNESS = "witness_priority"
     UNDO = "undo"
+    CHECKLIST = "checklist"
 
 
 Both = tuple[str, str]
@@ -47,6 +48,7 @@ _ACTIONS: Mapping[str, Both] = {
     Action.CANCEL: ("hủy", "cancel"),
     Action.HELP: ("nhờ hỗ trợ", "ask for help"),
     Action.WITNESS: ("xác nhận diện ưu tiên", "confirm its priority"),
+    Action.CHECKLIST: ("đánh dấu giấy tờ", "tick the papers"),
     Action.UNDO: ("hoàn tác trong 2 phút", "undo within 2 minutes"),
 }
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
-from tests.browser.hall import CENTRE, KIOSK, LAPTOP, PHONE, Hall, a_hall
+from tests.browser.hall import CENTRE, KIOSK, LAPTOP, PHONE, TV, Hall, a_hall
 from tests.browser.shift import PEOPLE, a_shift
 
 PICTURES: Final = Path(__file__).with_name("pictures")
 LAND: Final = "dat-dai-chuyen-quyen"
 HALF: Final = 0.5
-"""Of a kiosk's 1080 x 1920, which nobody reads in a README."""
+"""Of a kiosk's 1080 x 1920, which nobody reads in a README; of a television too."""
 
 
 def kiosk(hall: Hall) -> Page:
@@ -48,6 +48,54 @@ def ticket_called(hall: Hall) -> Page:
     return page
 
 
+def board_empty(hall: Hall) -> Page:
+    return hall.open("/board", "display", TV, device_scale_factor=HALF)
+
+
+def board(hall: Hall) -> Page:
+    _a_full_hall(hall)
+    return hall.open("/board", "display", TV, device_scale_factor=HALF)
+
+
+def board_standing(hall: Hall) -> Page:
+    return hall.open("/board", "display", KIOSK, device_scale_factor=HALF)
+
+
+def board_two_calls(hall: Hall) -> Page:
+    """The first has its six seconds; the second waits for them, in the list already."""
+    page = hall.open("/board", "display", TV, device_scale_factor=HALF)
+    for service, counter in (("vneid", 6), ("cu-tru", 5)):
+        hall.call(_number(hall, service)["ticket_id"], counter)
+    page.locator("#last li").filter(has_text="Quầy 5").first.wait_for()
+    page.locator(".board-to b", has_text="6").wait_for()
+    return page
+
+
+def counters(hall: Hall) -> Page:
+    return hall.open("/counter", "staff", LAPTOP)
+
+
+def counter(hall: Hall) -> Page:
+    hall.ask("POST", f"/queue/centres/{CENTRE}/counters/4/open", "staff")
+    return hall.open("/counter/4", "staff", LAPTOP)
+
+
+def counter_serving(hall: Hall) -> Page:
+    given = hall.ask("POST", f"/queue/centres/{CENTRE}/counters/4/call-next", "staff")["ticket_id"]
+    papers = hall.ask("GET", f"/queue/tickets/{given}", "staff")["checklist"]["papers"]
+    seen = {"papers": [paper["paper"] for paper in papers[:4]], "form_filled": True}
+    hall.ask("POST", f"/queue/tickets/{given}/checklist", "coordinator", seen)
+    hall.ask("POST", f"/queue/tickets/{given}/start", "staff")
+    page = hall.open("/counter/4", "staff", LAPTOP)
+    page.locator("#helper .card").first.wait_for()
+    return page
+
+
+def checklist(hall: Hall) -> Page:
+    here = hall.ask("GET", f"/queue/centres/{CENTRE}/counters/4", "staff")["now"]["ticket_id"]
+    return hall.open(f"/checklist/{here}", "staff", PHONE)
+
+
 def sign_in(hall: Hall) -> Page:
     return hall.open("/sign-in", None, PHONE)
 
@@ -76,6 +124,14 @@ SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     sign_in,
     coordinator,
     report,
+    board_empty,
+    board,
+    board_standing,
+    board_two_calls,
+    counters,
+    counter,
+    counter_serving,
+    checklist,
 )
 
 
@@ -83,6 +139,18 @@ def _number(hall: Hall, service: str) -> dict[str, Any]:
     wanted = {"service": service, "needs_help": True, "ride_home": True}
     given: dict[str, Any] = hall.ask("POST", f"/queue/centres/{CENTRE}/tickets", "kiosk", wanted)
     return given
+
+
+def _a_full_hall(hall: Hall) -> None:
+    """All counters at work, people waiting for each."""
+    for service, counter in (("chung-thuc", 1), ("ho-tich-khai-sinh", 2), (LAND, 3), ("bao-tro-xa-hoi", 5)):
+        for _ in range(4):
+            hall.call(_number(hall, service)["ticket_id"], counter)
+            there = hall.ask("GET", f"/queue/centres/{CENTRE}/counters/{counter}", "staff")["now"]["ticket_id"]
+            hall.ask("POST", f"/queue/tickets/{there}/start", "staff")
+    for service in ("chung-thuc", "chung-thuc", LAND, LAND, LAND, "cu-tru", "vneid", "tinh-trang-hon-nhan"):
+        _number(hall, service)
+    hall.call(_number(hall, "bao-tro-xa-hoi")["ticket_id"], 5)
 
 
 def _ticket(hall: Hall, given: dict[str, Any]) -> Page:

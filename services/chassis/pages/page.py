@@ -29,7 +29,13 @@ from services.chassis.settings import Settings
 
 FORM_COOKIE: Final = "caunoi_form"
 SECRET: Final = "form_secret"  # noqa: S105  (its name)
-SCREENS: Final[Mapping[str, str]] = {"kiosk": "/kiosk", "display": "/board"}
+SCREENS: Final[Mapping[str, str]] = {
+    "coordinator": "/coordinator",
+    "staff": "/counter",
+    "volunteer": "/volunteer",
+    "kiosk": "/kiosk",
+    "display": "/board",
+}
 """Where each role works; who has several, at the first. Who has none of them looks on at `/`."""
 M = TypeVar("M", bound=BaseModel)
 

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from services.volunteers.pages import coordinator, kiosk, my, report, ticket
+from services.volunteers.pages import coordinator, counter, kiosk, my, report, ticket
 
-ROUTERS: Final = (kiosk.router, my.router, ticket.router, coordinator.router, report.router)
+ROUTERS: Final = (kiosk.router, my.router, ticket.router, coordinator.router, counter.router, report.router)

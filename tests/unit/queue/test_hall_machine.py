@@ -55,6 +55,7 @@ STEPS: dict[type[Fact], tuple[set[State | None], State]] = {
     CompletionUndone: ({State.COMPLETED}, State.SERVING),
 }
 DESKS = st.integers(1, 3)
+PAPERS = ["a" * 12, "b" * 12, "c" * 12]
 
 
 class HallMachine(RuleBasedStateMachine):
@@ -135,6 +136,11 @@ class HallMachine(RuleBasedStateMachine):
     @rule(name=tickets, command=st.sampled_from([domain.start, domain.want_help, domain.witness_priority]))
     def a_button_is_pressed_for_anybody(self, name: str, command: Any) -> None:
         self.do(command, ticket_id=name)
+
+    @rule(name=tickets, papers=st.sets(st.sampled_from(PAPERS)), filled=st.booleans(), volunteer=st.booleans())
+    def her_papers_are_looked_through(self, name: str, papers: set[str], filled: bool, volunteer: bool) -> None:
+        given = {"papers": papers, "form_filled": filled, "by_volunteer": volunteer, "known": PAPERS[:2]}
+        self.do(domain.tick_checklist, ticket_id=name, **given)
 
     @rule(name=consumes(tickets))
     def a_ticket_is_cancelled(self, name: str) -> None:

@@ -24,6 +24,8 @@ from services.queue.wording import Action
 from tests.unit.queue.morning import STORED, Morning, folded, one_line, ticket
 
 A = {"ticket_id": ticket("a")}
+TICKED: Any = {"papers": ["a" * 12], "form_filled": True, "by_volunteer": True, "known": ["a" * 12]}
+
 RULES: dict[Action, Callable[[Morning], Sequence[Fact]]] = {
     Action.RECALL: lambda morning: morning.do(domain.recall, **A),
     Action.START: lambda morning: morning.do(domain.start, **A),
@@ -35,6 +37,7 @@ RULES: dict[Action, Callable[[Morning], Sequence[Fact]]] = {
     Action.CANCEL: lambda morning: morning.do(domain.cancel, by=TicketEnd.BY_STAFF, **A),
     Action.HELP: lambda morning: morning.do(domain.want_help, **A),
     Action.WITNESS: lambda morning: morning.do(domain.witness_priority, **A),
+    Action.CHECKLIST: lambda morning: morning.do(domain.tick_checklist, **A, **TICKED),
 }
 
 

@@ -1,6 +1,7 @@
 """The screens of the queue, as a browser without a screen sees them."""
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from services.chassis.access import PASS_COOKIE
 from services.chassis.sealing import Sealer
-from services.contracts.events import HelpWanted, TicketIssued
+from services.contracts.events import CaseCompleted, HelpWanted, TicketIssued
 from services.queue.accounts_api import account_of
 from services.queue.voice import PROGRAM
 from tests.unit.queue.morning import EIGHT, config
@@ -40,12 +41,15 @@ def test_a_clerk_signs_in_and_gets_where_he_wanted_to_go(tmp_path: Path) -> None
     played(tmp_path, story)
 
 
-@pytest.mark.parametrize(("roles", "screen"), [(["staff"], "/"), (["city"], "/"), (["operator"], "/")])
+@pytest.mark.parametrize(
+    ("roles", "screen"),
+    [(["staff"], "/counter"), (["coordinator"], "/coordinator/31186"), (["city"], "/"), (["operator"], "/")],
+)
 def test_who_wanted_nowhere_in_particular_comes_to_his_own_screen(
     tmp_path: Path, roles: list[str], screen: str
 ) -> None:
     async def story(desk: Desk) -> None:
-        centres = ["31186"] if roles == ["staff"] else []
+        centres = [] if roles in (["city"], ["operator"]) else ["31186"]
         body = {"name": "ai.do", "roles": roles, "centres": centres, "password": PASSWORD}
         await desk.post("/queue/accounts", desk.token("operator"), body)
         visitor = Visitor(desk.client)
@@ -535,3 +539,188 @@ def test_a_call_is_spoken(tmp_path: Path) -> None:
         assert answer.headers["content-type"] == "audio/wav" and answer.content.startswith(b"RIFF")
 
     played(tmp_path, story)
+
+
+# ----------------------------------------------------------------------------------------------------- counter
+
+
+def at_counter(desk: Desk, language: str = "vi") -> Visitor:
+    return Visitor(desk.client, language).become(desk.staff)
+
+
+def test_a_clerk_chooses_his_counter_and_opens_it_by_one_press(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        clerk = at_counter(desk)
+        assert "Mở quầy 3" in (await clerk.open("/counter")).text
+        shown = await clerk.press("/counter/3/open")
+        assert shown.path == "/counter/3" and "Chưa có ai chờ quầy này." in shown.text
+        assert "Vào quầy 3" in (await clerk.open("/counter")).text
+
+    played(tmp_path, story)
+
+
+def test_a_day_at_the_counter_is_one_press_each(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue(priority=True, needs_help=True, ride_home=True)
+        ticket = f"/counter/1/tickets/{given['ticket_id']}"
+        clerk = at_counter(desk)
+        await clerk.open("/counter/1")
+        shown = await clerk.press("/counter/1/open")
+        assert "A001" in shown.text and "Người duy nhất đang chờ" in shown.text
+        shown = await clerk.press("/counter/1/call-next")
+        assert "Đã mời lúc 08:00" in shown.text and "Xin ưu tiên, chưa xác nhận" in shown.text
+        assert "Không có xe về" in shown.text and "Cần người giúp" in shown.text
+        assert "Xin ưu tiên" not in (await clerk.press(f"{ticket}/witness")).text
+        desk.later(seconds=30)
+        assert "lần 2" in (await clerk.press(f"{ticket}/recall")).text
+        assert "Đang phục vụ từ 08:00" in (await clerk.press(f"{ticket}/start")).text
+        assert "Tạm giữ tại quầy A001" in (await clerk.press(f"{ticket}/hold")).text
+        await clerk.press(f"{ticket}/start")
+        shown = await clerk.press(f"{ticket}/complete", outcome="accepted")
+        assert "Lấy lại số A001 vừa hoàn thành" in shown.text
+        assert "Đang phục vụ" in (await clerk.press("/counter/1/undo")).text
+        assert "Đang chờ quầy này: 1 người" in (await clerk.press(f"{ticket}/return")).text
+        await clerk.press("/counter/1/call-next")
+        assert "Vắng mặt khi được gọi A001" in (await clerk.press(f"{ticket}/no-show")).text
+        assert "Lỡ lượt" in (await clerk.press(f"{ticket}/reinstate")).text or "Người duy nhất" in clerk.now.text
+        assert "Quầy đang đóng" in (await clerk.press("/counter/1/close")).text
+
+    played(tmp_path, story)
+
+
+def test_every_press_says_its_key(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.issue()
+        given = await desk.issue()
+        clerk = at_counter(desk)
+        assert 'data-key="M"' in (await clerk.open("/counter/1")).source
+        assert 'data-key="G"' in (await clerk.press("/counter/1/open")).source
+        called = (await clerk.press("/counter/1/call-next")).source
+        assert all(f'data-key="{key}"' in called for key in "BLVTRU")
+        await desk.at((await desk.get(f"{AT}/counters/1"))["now"]["ticket_id"], "start")
+        serving = (await clerk.open("/counter/1")).source
+        assert all(f'data-key="{key}"' in serving for key in "12345TRU")
+        assert given["code"] in serving
+
+    played(tmp_path, story)
+
+
+def test_a_double_press_is_one_and_a_press_in_an_old_tab_is_told_why_not(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        for _ in range(3):
+            await desk.issue()
+        await desk.open(1)
+        clerk = at_counter(desk)
+        await clerk.open("/counter/1")
+        first = clerk.fields("/counter/1/call-next")
+        await clerk.open("/counter/1")
+        old = clerk.fields("/counter/1/call-next")
+        for _ in range(2):
+            assert "A001" in (await clerk.send("/counter/1/call-next", first)).text
+        shown = await clerk.send("/counter/1/call-next", old)
+        assert shown.status == 409 and "Quầy 1 đang có số A001" in shown.text and "Bắt đầu phục vụ" in shown.text
+        assert 'data-self="/counter/1"' in shown.source
+
+    played(tmp_path, story)
+
+
+def test_an_outcome_that_there_is_not_is_refused_on_the_same_page(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue()
+        await desk.open(1)
+        await desk.call(1)
+        await desk.at(given["ticket_id"], "start")
+        clerk = at_counter(desk)
+        await clerk.open("/counter/1")
+        shown = await clerk.press(f"/counter/1/tickets/{given['ticket_id']}/complete", outcome="unfinished")
+        assert shown.status == 422 and "Kết quả" in shown.text and "Đang phục vụ" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_more_than_one_service_may_be_carried_out_in_one_go(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        given = await desk.issue()
+        await desk.open(1)
+        await desk.call(1)
+        await desk.at(given["ticket_id"], "start")
+        clerk = at_counter(desk)
+        await clerk.open("/counter/1")
+        fields = clerk.fields(f"/counter/1/tickets/{given['ticket_id']}/complete")
+        both: Any = fields | {"outcome": "accepted", "services": ["birth", "copies"]}
+        await clerk.send(f"/counter/1/tickets/{given['ticket_id']}/complete", both)
+        done = json.loads((await desk.published(CaseCompleted))[0])
+        assert done["services"] == ["birth", "copies"]
+
+    played(tmp_path, story)
+
+
+def test_a_session_that_ended_at_the_counter_leads_back_to_it(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await a_clerk(desk)
+        clerk = at_counter(desk)
+        await clerk.open("/counter/1")
+        fields = clerk.fields("/counter/1/open")
+        desk.client.cookies.delete("caunoi_session")
+        shown = await clerk.send("/counter/1/open", fields, {"Referer": "http://desk/counter/1"})
+        assert shown.status == 401 and 'href="/sign-in?back=/counter/1"' in shown.source
+        assert "chưa được thực hiện" in shown.text
+        await clerk.open("/sign-in?back=/counter/1")
+        assert (await clerk.press("/sign-in", name="canbo.quay3", password=PASSWORD)).path == "/counter/1"
+
+    played(tmp_path, story)
+
+
+def test_a_referer_of_another_site_leads_nowhere(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        shown = await Visitor(desk.client).send("/counter/1/open", {}, {"Referer": "http://elsewhere/counter/1"})
+        assert 'href="/sign-in?back=/"' in shown.source
+
+    played(tmp_path, story)
+
+
+# --------------------------------------------------------------------------------------------------- checklist
+
+PAPERS = [{"vi": "Giấy chứng sinh", "en": "Birth notification"}, {"vi": "<svg onload=alert(1)>", "en": "Card"}]
+WITH_PAPERS = config(
+    services={
+        "birth": {
+            "name": {"vi": "Khai sinh", "en": "Birth"},
+            "series": "A",
+            "counters": [1],
+            "procedure": {"papers": PAPERS},
+        }
+    }
+)
+
+
+def test_what_a_volunteer_ticks_the_counter_sees(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        ticket = (await desk.issue())["ticket_id"]
+        helper = Visitor(desk.client).become(desk.token("volunteer"))
+        shown = await helper.open(f"/checklist/{ticket}")
+        paper = re.findall(r'name="papers" value="([0-9a-f]+)"', shown.source)[0]
+        shown = await helper.press(f"/checklist/{ticket}", papers=paper, form_filled="on")
+        assert "Quầy đã thấy danh mục này" in shown.text
+        await desk.open(1)
+        await desk.call(1)
+        source = (await at_counter(desk).open("/counter/1")).source
+        assert "Bạn áo xanh đã cùng bác xem giấy tờ." in source and "Đơn đã điền xong." in source
+        assert '<li class="done">Giấy chứng sinh' in source
+        assert "<li>&lt;svg onload=alert(1)&gt;" in source and "<svg onload" not in source
+
+    played(tmp_path, story, described=WITH_PAPERS)
+
+
+def test_a_paper_that_is_not_asked_for_and_a_ticket_that_ended_are_said_to_be_so(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        ticket = (await desk.issue())["ticket_id"]
+        clerk = at_counter(desk)
+        await clerk.open(f"/checklist/{ticket}")
+        fields = clerk.fields(f"/checklist/{ticket}")
+        assert "hãy xem lại danh mục" in (await clerk.send(f"/checklist/{ticket}", fields | {"papers": "0" * 12})).text
+        await desk.at(ticket, "cancel")
+        assert "Số này đã xong" in (await clerk.send(f"/checklist/{ticket}", fields)).text
+        assert "Không còn gì để đánh dấu" in (await clerk.open(f"/checklist/{ticket}")).text
+
+    played(tmp_path, story, described=WITH_PAPERS)

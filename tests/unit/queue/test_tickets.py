@@ -3,9 +3,9 @@
 import pytest
 
 from services.contracts.events import HelpWanted, PriorityWitnessed
-from services.contracts.words import TicketEnd
+from services.contracts.words import Fact, TicketEnd
 from services.queue import domain
-from services.queue.hall import Hall
+from services.queue.hall import Checklist, Hall
 from services.queue.refusals import (
     CentreClosedNow,
     CentreClosedToday,
@@ -14,6 +14,7 @@ from services.queue.refusals import (
     NotInThisState,
     QuotaUsedUp,
     ServiceClosed,
+    UnknownPaper,
     UnknownService,
 )
 from tests.unit.queue.morning import EIGHT, Morning, config, one_line, ticket, words
@@ -134,7 +135,37 @@ def test_the_refusal_says_the_state_and_what_is_possible_in_both_languages() -> 
     with pytest.raises(NotInThisState) as refused:
         morning.do(domain.complete, ticket_id=ticket("a"), outcome="accepted")
     assert refused.value.says("en") == (
-        "A001 is waiting, so this is not possible: complete. Possible now: cancel, ask for help, confirm its priority."
+        "A001 is waiting, so this is not possible: complete. "
+        "Possible now: cancel, ask for help, confirm its priority, tick the papers."
     )
     assert refused.value.says("vi").startswith("Số A001 đang chờ nên không thể hoàn thành.")
     assert refused.value.parameters["state"] == "waiting"
+
+
+FORM, CARD = "a" * 12, "b" * 12
+
+
+def ticked(morning: Morning, *papers: str, form_filled: bool = False, by_volunteer: bool = False) -> list[Fact]:
+    given = {"form_filled": form_filled, "by_volunteer": by_volunteer, "known": [FORM, CARD]}
+    return morning.do(domain.tick_checklist, ticket_id=ticket("a"), papers=papers, **given)
+
+
+def test_the_last_look_at_her_papers_counts_and_who_helped_is_kept() -> None:
+    morning = Morning()
+    morning.issue("a")
+    ticked(morning, CARD, by_volunteer=True)
+    ticked(morning, CARD, FORM, form_filled=True)
+    assert morning.the("a").checklist == Checklist((FORM, CARD), form_filled=True, with_volunteer=True)
+
+
+def test_the_same_look_again_changes_nothing() -> None:
+    morning = Morning()
+    morning.issue("a")
+    assert ticked(morning) and not ticked(morning)
+
+
+def test_a_paper_that_nobody_asks_for_is_refused() -> None:
+    morning = Morning()
+    morning.issue("a")
+    with pytest.raises(UnknownPaper):
+        ticked(morning, "c" * 12)

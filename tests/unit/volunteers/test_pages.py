@@ -214,3 +214,54 @@ def test_nobody_without_a_pass_sees_a_ride(tmp_path: Path) -> None:
         assert answer.status_code == 401
 
     played(tmp_path, story)
+
+
+# ------------------------------------------------------------------------------------------------ at the counter
+
+COUNTER = f"/volunteers/counter/3/{TICKET}"
+
+
+def at_counter(ward: Ward) -> Visitor:
+    return Visitor(ward.client).become(ward.staff)
+
+
+def test_a_clerk_asks_for_a_volunteer_and_sees_what_came_of_it(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        member = await ward.member("Trần Thị Bích")
+        await ward.hear(issued(1))
+        clerk = at_counter(ward)
+        await clerk.open(COUNTER)
+        assert (await clerk.press(f"{COUNTER}/help")).path == "/counter/3"
+        assert "Đang mời một bạn áo xanh đến." in (await clerk.open(COUNTER)).text
+        await ward.hear(accepted(20, member, JobKind.ASSISTANCE))
+        await ward.until(f"{HELPS}/{TICKET}-help", ward.staff, lambda help: help["state"] == "taken")
+        assert "đã nhận lời giúp" in (text := (await clerk.open(COUNTER)).text) and "Bích" not in text
+        await ward.post(f"{HELPS}/{TICKET}-help/finish", ward.volunteer(member), {"result": "filed_online"})
+        shown = await clerk.open(COUNTER)
+        assert "Đã giúp xong: đã nộp trực tuyến." in shown.text and f"{COUNTER}/help" in shown.source
+
+    played(tmp_path, story)
+
+
+def test_a_volunteer_who_was_asked_for_already_is_not_asked_for_twice(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        clerk = at_counter(ward)
+        await clerk.open(COUNTER)
+        first, other = clerk.fields(f"{COUNTER}/help"), (await at_counter(ward).open(COUNTER)).form(f"{COUNTER}/help")
+        await clerk.send(f"{COUNTER}/help", first)
+        shown = await clerk.send(f"{COUNTER}/help", other.fields)
+        assert shown.status == 409 and "Đã có yêu cầu hỗ trợ" in shown.text and "Về quầy 3" in shown.text
+
+    played(tmp_path, story)
+
+
+def test_a_ride_is_asked_for_at_the_counter_without_saying_where_to(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1))
+        clerk = at_counter(ward)
+        await clerk.open(COUNTER)
+        await clerk.press(f"{COUNTER}/ride")
+        shown = await clerk.open(COUNTER)
+        assert "xong việc sẽ có người chở bác về" in shown.text and "Bác chưa cho biết về đâu" in shown.text
+
+    played(tmp_path, story)

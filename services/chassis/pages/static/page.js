@@ -1,6 +1,10 @@
 // Loaded by every page. A form that is being sent says so and is sent once; a page that has parts marked `data-live` is
 // kept true by live.js; presses of forms marked `data-keep` wait for a connection in keep.js; keys named on buttons
-// (`data-key`) press them; what was refused is brought to the reader's eye.
+// (`data-key`) press them (not under `<html class="keys-off">`); what was refused is brought to the reader's eye.
+// `data-self` is the address of a page that answers a refused press itself: a reload, or a look for news, then asks for it.
+
+const self = document.querySelector("[data-self]")?.dataset.self;
+if (self && self !== location.pathname) history.replaceState(null, "", self);
 
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;
@@ -14,6 +18,7 @@ window.addEventListener("pageshow", () => document.querySelectorAll("form.busy")
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
+  if (document.documentElement.classList.contains("keys-off")) return;
   if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]")) return;
   const key = event.key.length === 1 ? event.key.toUpperCase() : event.key;
   const button = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key.toUpperCase() === key.toUpperCase());
