@@ -12,9 +12,7 @@ from tests.support import run
 
 SOME = ("store:after-journal", "relay:after-publish", "consumer:before-position")
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
-"""Slow until the checker knows of rides that wait for a driver: with every driver of a small ward on the way, a ride
-just asked for has neither an offer nor, for six minutes, an escalation, and was counted as forgotten."""
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +21,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[City, Serve
         yield city, books
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_doubled_when_services_are_killed(city: tuple[City, ServerBooks]) -> None:
     wards = ["31901", "31902"]
     found = run(played(*city, killed_at_every_failpoint, wards, rounds=1, seed=1, pace=0.3, points=SOME), 550)

@@ -5,7 +5,6 @@ the bus. Clients ask again with their keys. At the end the checker sees what the
 """
 
 import asyncio
-import os
 import random
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -24,8 +23,9 @@ from tests.journeys.system import RunningSystem
 from tests.journeys.ward import Volunteer, Ward, ward_in
 from tests.support import run
 
-ROUNDS = 5 if os.environ.get("CAUNOI_QUICK") else 20
 COUNTERS = 6
+PATIENCE = 90
+"""Seconds for what takes one, where nobody else wants the machine."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Morning:
             await asyncio.to_thread(self.system.start)
             self.diary.up.set()
         self._over = True
-        await asyncio.wait_for(asyncio.gather(*people), 30)
+        await asyncio.wait_for(asyncio.gather(*people), PATIENCE)
 
     async def _while_all_go_on(self, people: list[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
         """Somebody who is told what he cannot go on from ends the test at once."""
@@ -79,7 +79,7 @@ class Morning:
                 dead.set()
 
         self.diary.answered = count
-        await asyncio.wait_for(dead.wait(), 30)
+        await asyncio.wait_for(dead.wait(), PATIENCE)
         self.diary.answered = lambda: None
 
     # ------------------------------------------------------------------------------------------- the people
@@ -191,16 +191,17 @@ def told(morning: Morning, diary: Diary) -> str:
     )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("rounds", [6, pytest.param(20, marks=pytest.mark.slow)])
 def test_nothing_is_lost_doubled_or_mixed_up_when_the_power_fails(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rounds: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     diary = Diary(tmp_path / "diary.jsonl")
     with a_ward_of_its_own(tmp_path / "data") as system:
-        morning = run(a_morning(system, diary, ROUNDS, seed=3), seconds=220)
+        morning = run(a_morning(system, diary, rounds, seed=3), seconds=800)
     with capsys.disabled():
         print(f"\n  {told(morning, diary)}")
-    assert sum(death.unanswered > 0 and death.unpublished > 0 for death in morning.deaths) >= ROUNDS * 3 // 4
+    assert sum(death.unanswered > 0 and death.unpublished > 0 for death in morning.deaths) >= rounds * 3 // 4
     assert {attempt.status for attempt in diary.attempts if attempt.outcome == "refused"} <= {409}
     violations = judged(diary, tmp_path / "data")
     assert not violations, "\n".join(map(str, violations[:5]))

@@ -1,7 +1,6 @@
 """Told to stop, and started again, in the middle of a busy morning: nobody notices but by asking once more."""
 
 import asyncio
-import os
 from pathlib import Path
 
 from tests.faults.books import FileBooks
@@ -10,7 +9,7 @@ from tests.faults.test_power import Death, Morning, a_morning, a_ward_of_its_own
 from tests.journeys.folding import unlike
 from tests.support import run
 
-ROUNDS = 2 if os.environ.get("CAUNOI_QUICK") else 3
+ROUNDS = 2
 
 
 class Restarts(Morning):

@@ -4,7 +4,6 @@ On one process with files of its own, and on a city in which two processes of ea
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -20,7 +19,7 @@ from tests.journeys.ward import Volunteer, Ward, eventually, ward_in
 from tests.support import run
 from tests.wire import Wire
 
-ROUNDS = 3 if os.environ.get("CAUNOI_QUICK") else 10
+ROUNDS = 10
 PATIENCE = 240
 
 pytestmark = pytest.mark.timeout(300)
