@@ -34,6 +34,8 @@ class RelayTimes:
     retry_most: float = 30.0
     last_pass: float = 3.0
     """How long it may go on publishing once it was told to stop."""
+    last_tries: float = 0.25
+    """And how long after one that failed it tries again then: a broker may be about to give way to another."""
 
 
 class Relay:
@@ -102,8 +104,6 @@ class Relay:
             except Exception as error:
                 failures += 1
                 self._note(error)
-                if self._stopping.is_set():
-                    return
                 await self._pause(failures)
                 continue
             if more:
@@ -164,6 +164,9 @@ class Relay:
     async def _pause(self, failures: int) -> None:
         """Longer each time; being woken does not shorten it, being stopped does."""
         times = self._times
+        if self._stopping.is_set():
+            await asyncio.sleep(times.last_tries)
+            return
         pause = min(times.retry_most, times.retry_first * 2 ** min(failures - 1, 10))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.8, 1.0))  # noqa: S311

@@ -65,7 +65,7 @@ class Morning:
             task.result()
 
     async def _until_the_power_fails(self) -> None:
-        left = self.chance.randint(150, 400)
+        left = self.chance.randint(60, 200)
         dead = asyncio.Event()
 
         def count() -> None:

@@ -165,6 +165,19 @@ def test_stopping_publishes_what_is_still_owed(tmp_path: Path) -> None:
     in_a_house(tmp_path, story)
 
 
+def test_stopping_outlasts_a_moment_without_a_bus(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        house.bus.away = True
+        await house.owe(3)
+        stopping = asyncio.create_task(house.relay.stop())
+        await asyncio.sleep(1)
+        house.bus.away = False
+        await stopping
+        assert await house.published() == [1, 2, 3]
+
+    in_a_house(tmp_path, story)
+
+
 def test_stopping_does_not_wait_for_a_bus_that_is_away(tmp_path: Path) -> None:
     async def story(house: House) -> None:
         house.bus.away = True
