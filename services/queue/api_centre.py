@@ -20,7 +20,7 @@ from services.contracts.words import CaseOutcome, CentreRef, CounterNumber, Tick
 from services.queue import centre as ward
 from services.queue import domain
 from services.queue.api import Centres, Halls, OurViews, in_todays_hall
-from services.queue.centre import Centre, CentreConfig, plan_for
+from services.queue.centre import Centre, CentreChangedMeanwhile, CentreConfig, plan_for
 from services.queue.domain import UNDO_WITHIN, hall_of
 from services.queue.hall import AT_THE_COUNTER, LIVE, DayPlan, Hall, State, Ticket
 from services.queue.line import ahead_of, order_of_calls, wait_range, waiting_for
@@ -69,7 +69,7 @@ async def _seen(
 # --------------------------------------------------------------------------------------------------------- centre
 
 
-@router.put("/centres/{centre}")
+@router.put("/centres/{centre}", responses=problems(CentreChangedMeanwhile))
 async def describe_centre(
     centre: CentreRef,
     config: CentreConfig,
@@ -77,9 +77,15 @@ async def describe_centre(
     who: Annotated[Actor, may("operator", "coordinator")],
     key: OnceKey,
     now: Now,
+    seen: Annotated[
+        int | None, Query(ge=0, description="the revision it was made from; refused if it is older")
+    ] = None,
 ) -> CentreGiven:
     """The queue's part of the ward's YAML, whole. Today's hall follows it within moments; the same again: no change."""
-    facts = await centres.change(centre, partial(ward.describe, config=config), now=now, by=who.ref, once=key)
+    rule = partial(ward.describe, config=config)
+    if seen is not None:
+        rule = partial(ward.amend, config=config, revision=seen)
+    facts = await centres.change(centre, rule, now=now, by=who.ref, once=key)
     changed = next((fact.revision for fact in facts if isinstance(fact, CentreChanged)), None)
     revision = changed or await centres.read(centre, lambda known: known.revision)
     return CentreGiven(centre=centre, revision=revision)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from services.chassis.clock import LOCAL, local_midnight_after
+from services.chassis.errors import Stale
 from services.chassis.text import PlainText
 from services.contracts.events import CentreChanged
 from services.contracts.words import Code, CounterNumber, Fact
@@ -123,6 +124,11 @@ class CentreConfig(_Part):
         return self.exceptions.get(day, self.hours.get(list(Weekday)[day.weekday()], ()))
 
 
+class CentreChangedMeanwhile(Stale):
+    en = "Somebody else changed the settings of this centre meanwhile. Look at them as they are now, then change them."
+    vi = "Trong lúc bạn sửa, người khác đã đổi thiết lập của trung tâm. Hãy xem lại như bên dưới rồi sửa tiếp."
+
+
 class CentreDescribed(Fact):
     """The whole description anew."""
 
@@ -148,6 +154,13 @@ def describe(centre: Centre, *, config: CentreConfig, now: datetime) -> Sequence
         return []
     revision = centre.revision + 1
     return [CentreDescribed(config=config, revision=revision), CentreChanged(centre=centre.id, revision=revision)]
+
+
+def amend(centre: Centre, *, config: CentreConfig, revision: int, now: datetime) -> Sequence[Fact]:
+    """The same by somebody who looked at `revision` and must not undo what was changed since."""
+    if centre.revision != revision:
+        raise CentreChangedMeanwhile
+    return describe(centre, config=config, now=now)
 
 
 def evolve(centre: Centre, fact: Fact, at: datetime) -> None:

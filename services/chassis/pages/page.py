@@ -33,6 +33,7 @@ SCREENS: Final[Mapping[str, str]] = {
     "coordinator": "/coordinator",
     "staff": "/counter",
     "volunteer": "/volunteer",
+    "operator": "/settings",
     "kiosk": "/kiosk",
     "display": "/board",
 }

@@ -2,6 +2,7 @@
 
 from typing import Final
 
-from services.notify.pages import coordinator, offers, sign_in
+from services.notify.pages import coordinator, offers, settings, sign_in
 
-ROUTERS: Final = (coordinator.router, sign_in.router, offers.router)
+_SCREENS: Final = (coordinator, offers, settings, sign_in)
+ROUTERS: Final = tuple(screen.router for screen in _SCREENS)

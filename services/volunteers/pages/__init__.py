@@ -2,6 +2,7 @@
 
 from typing import Final
 
-from services.volunteers.pages import coordinator, counter, kiosk, my, report, ticket
+from services.volunteers.pages import coordinator, counter, kiosk, my, report, settings, ticket
 
-ROUTERS: Final = (kiosk.router, my.router, ticket.router, coordinator.router, counter.router, report.router)
+_SCREENS: Final = (coordinator, counter, kiosk, my, report, settings, ticket)
+ROUTERS: Final = tuple(screen.router for screen in _SCREENS)

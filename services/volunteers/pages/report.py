@@ -8,8 +8,8 @@ from starlette.responses import HTMLResponse
 
 from services.chassis.access import Actor, may
 from services.chassis.clock import local_day
+from services.chassis.downloads import Cell, as_csv
 from services.chassis.pages import ThePage
-from services.chassis.spreadsheet import Cell, as_csv
 from services.chassis.web import Now, Router
 from services.contracts.words import CentreRef
 from services.volunteers import api

@@ -174,3 +174,17 @@ def test_help_given_to_somebody_who_just_left_is_refused_on_the_same_page() -> N
         assert done.path == f"/coordinator/{CENTRE}"
 
     play(story)
+
+
+def test_a_members_number_goes_into_the_vault_and_only_its_reference_on() -> None:
+    async def story(ours: Notifier) -> None:
+        there = f"/notify/settings/members/{AN}/number"
+        visitor = Visitor(ours.http).become(ours.token("coordinator"))
+        await visitor.open(there)
+        wrong = await visitor.press(there, phone="<svg onload> \u202e 123")
+        assert wrong.status == 422 and "<svg onload>" not in wrong.source
+        kept = await visitor.press(there, phone=PHONE)
+        attach = kept.form(f"/volunteers/settings/members/{AN}/number").fields
+        assert attach["contact_ref"].startswith("c-") and "09••• ••678" in kept.text and PHONE not in kept.source
+
+    play(story)

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from services.chassis.spreadsheet import as_csv
+from services.chassis.downloads import as_csv
 
 
 def read(*rows: list[str | int | None]) -> list[list[str]]:

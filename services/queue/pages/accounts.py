@@ -1,0 +1,195 @@
+"""Setting up: who may sign in at this centre, and which device is a kiosk or a board here."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import segno
+from fastapi import Response
+from starlette.responses import HTMLResponse
+
+from services.chassis.access import Actor, may
+from services.chassis.errors import Refusal
+from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages.speech import N_
+from services.chassis.web import Now, Router, TheAccess
+from services.contracts.words import AccountRef, CentreRef, Role
+from services.queue.accounts_api import (
+    Accounts,
+    ListedAccount,
+    NewAccount,
+    NewPassword,
+    NewToken,
+    QueueSealer,
+    QueueViews,
+    add_account,
+    disable_account,
+    enable_account,
+    list_accounts,
+    renew_device_token,
+    set_password,
+)
+from services.queue.pages.settings import at_fields
+
+router = Router(prefix="/settings/{centre}/accounts", tags=["pages"], include_in_schema=False)
+
+Keeper = Annotated[Actor, may("coordinator", "operator")]
+
+PEOPLE: Final[Mapping[Role, str]] = {
+    Role.STAFF: N_("cán bộ quầy"),
+    Role.COORDINATOR: N_("điều phối viên"),
+}
+DEVICES: Final[Mapping[Role, str]] = {
+    Role.KIOSK: N_("ki-ốt"),
+    Role.DISPLAY: N_("bảng gọi số"),
+}
+NAME_MEANT: Final = N_("chữ thường không dấu, số, dấu chấm hoặc gạch, từ 2 đến 40 ký tự, ví dụ canbo.quay3")
+ROLE_MEANT: Final = N_("một trong các vai trò ở đây")
+
+
+@router.get("")
+async def accounts(
+    centre: CentreRef, page: ThePage, views: QueueViews, sealer: QueueSealer, who: Keeper
+) -> HTMLResponse:
+    return await _accounts(centre, page, views, sealer, who, None, "")
+
+
+@router.post("")
+async def add(
+    centre: CentreRef,
+    page: ThePage,
+    form: TheForm,
+    documents: Accounts,
+    views: QueueViews,
+    sealer: QueueSealer,
+    access: TheAccess,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    name = form.text("name")
+    given = {"name": name, "roles": [form.text("role")], "centres": [centre], "password": form.text("password") or None}
+    try:
+        await add_account(form.into(NewAccount, **given), documents, sealer, access, who, form.once, now)
+    except Refusal as refused:
+        meant = {"name": NAME_MEANT, "roles": ROLE_MEANT}
+        said = at_fields(refused, page, ("name", "roles", "password"), meant)
+        return await _accounts(centre, page, views, sealer, who, said, name)
+    return page.go(f"/settings/{centre}/accounts")
+
+
+@router.post("/{account}/disable")
+async def disable(
+    centre: CentreRef,
+    account: AccountRef,
+    page: ThePage,
+    form: TheForm,
+    documents: Accounts,
+    views: QueueViews,
+    sealer: QueueSealer,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    try:
+        await disable_account(account, documents, sealer, who, form.once, now)
+    except Refusal as refused:
+        return await _accounts(centre, page, views, sealer, who, refused, "")
+    return page.go(f"/settings/{centre}/accounts")
+
+
+@router.post("/{account}/enable")
+async def enable(
+    centre: CentreRef,
+    account: AccountRef,
+    page: ThePage,
+    form: TheForm,
+    documents: Accounts,
+    views: QueueViews,
+    sealer: QueueSealer,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    try:
+        await enable_account(account, documents, who, form.once, now)
+    except Refusal as refused:
+        return await _accounts(centre, page, views, sealer, who, refused, "")
+    return page.go(f"/settings/{centre}/accounts")
+
+
+@router.post("/{account}/password")
+async def new_password(
+    centre: CentreRef,
+    account: AccountRef,
+    page: ThePage,
+    form: TheForm,
+    documents: Accounts,
+    views: QueueViews,
+    sealer: QueueSealer,
+    access: TheAccess,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    try:
+        given = form.into(NewPassword, password=form.text("password"))
+        await set_password(account, given, documents, sealer, access, who, form.once, now)
+    except Refusal as refused:
+        return await _accounts(centre, page, views, sealer, who, refused, "")
+    return page.go(f"/settings/{centre}/accounts")
+
+
+@router.post("/{account}/token")
+async def token(
+    centre: CentreRef,
+    account: AccountRef,
+    page: ThePage,
+    form: TheForm,
+    documents: Accounts,
+    views: QueueViews,
+    sealer: QueueSealer,
+    access: TheAccess,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    """Shown once, in answer to the press: no address leads to it again, and those given before are void."""
+    try:
+        given = await renew_device_token(account, NewToken(), documents, sealer, access, who, form.once, now)
+    except Refusal as refused:
+        return await _accounts(centre, page, views, sealer, who, refused, "")
+    address = page.link(f"/device#{given.token}")
+    code = segno.make(address, error="l", micro=False).svg_inline(scale=3, border=2, omitsize=True)
+    name = form.text("name")
+    return page.show("queue/settings-token.html", centre=centre, given=given, address=address, code=code, name=name)
+
+
+async def _accounts(
+    centre: str,
+    page: ThePage,
+    views: QueueViews,
+    sealer: QueueSealer,
+    who: Actor,
+    refused: Refusal | None,
+    name: str,
+) -> HTMLResponse:
+    found = await _all(centre, views, sealer, who)
+    operates = who.is_a("operator")
+    facts: dict[str, Any] = {
+        "centre": centre,
+        "people": [one for one in found if not DEVICES.keys() & set(one.roles)],
+        "devices": [one for one in found if DEVICES.keys() & set(one.roles)],
+        "roles": {**PEOPLE, **DEVICES},
+        "person_roles": PEOPLE if operates else {Role.STAFF: PEOPLE[Role.STAFF]},
+        "device_roles": DEVICES,
+        "operates": operates,
+        "name": name,
+    }
+    template = "queue/settings-accounts.html"
+    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
+
+
+async def _all(centre: str, views: QueueViews, sealer: QueueSealer, who: Actor) -> list[ListedAccount]:
+    """Of this centre, by name."""
+    found: list[ListedAccount] = []
+    after = None
+    while (listed := await list_accounts(views, sealer, who, after=after, limit=200)).accounts:
+        found += [one for one in listed.accounts if centre in one.centres]
+        if (after := listed.next) is None:
+            break
+    return sorted(found, key=lambda one: one.name or "")
