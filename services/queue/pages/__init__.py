@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from services.queue.pages import accounts, board, checklist, coordinator, counter, device, kiosk, report, settings, sign_in, ticket
+from services.queue.pages import (
+    accounts,
+    board,
+    checklist,
+    coordinator,
+    counter,
+    device,
+    kiosk,
+    report,
+    settings,
+    sign_in,
+    ticket,
+)
 
 _SCREENS: Final = (accounts, board, checklist, coordinator, counter, device, kiosk, report, settings, sign_in, ticket)
 ROUTERS: Final = tuple(screen.router for screen in _SCREENS)
