@@ -312,6 +312,14 @@ def test_a_replay_that_leaves_a_new_fact_is_named() -> None:
     assert replay_changes_nothing(before, [*before, minutes("two")])
 
 
+def test_a_replay_may_find_offers_that_the_time_has_made_but_sends_no_other_message() -> None:
+    made = Noted("n1", DISPATCH, 9, "OfferMade", "offer-made", b'{"offer_id": "31186-o-1"}')
+    told = Noted("n2", "/notify/message/31186-o-1-offer", 1, "MessagePlanned", None, b"{}")
+    assert replay_changes_nothing([], [made, told]) == []
+    assert replay_changes_nothing([made], [made, told])
+    assert replay_changes_nothing([], [made, replace(told, source="/notify/message/x-called")])
+
+
 def test_a_violation_shows_the_least_that_proves_it() -> None:
     play = Play()
     lost = play.visit()
