@@ -47,12 +47,13 @@ class Hall:
     """Who was enrolled so far."""
     wrong: list[str] = field(default_factory=list)
     """What browsers complained of in their consoles."""
+    centre: str = CENTRE
 
     def token(self, role: str, *, member: str | None = None) -> str:
-        """Of somebody of the demo centre."""
+        """Of somebody of this centre."""
         access = Access(Settings(data=self.system.data), system_clock)
         ref = member or f"a-{role}0001"
-        centres = [] if role in ("city", "operator") else [CENTRE]
+        centres = [] if role in ("city", "operator") else [self.centre]
         return access.tokens.issue(ref, [role], centres, member=member, lifetime=timedelta(days=2)).token
 
     def ask(self, method: str, path: str, role: str, body: Any = None) -> Any:
@@ -64,7 +65,7 @@ class Hall:
 
     def call(self, ticket_id: str, counter: int) -> None:
         """To that counter; whoever other tests left before it goes home."""
-        at = f"/queue/centres/{CENTRE}/counters/{counter}"
+        at = f"/queue/centres/{self.centre}/counters/{counter}"
         self.ask("POST", f"{at}/open", "staff")
         while (there := self.ask("GET", at, "staff")["now"]) is None or there["ticket_id"] != ticket_id:
             if there is None:
