@@ -1,5 +1,5 @@
-"""The main job in a real Chromium, in Vietnamese: kiosk, board, counter, her phone and two volunteers', all at once, from
-the first touch to the drop-off. By touch, by keyboard alone, and without JavaScript.
+"""The main job in a real Chromium, in Vietnamese: kiosk, board, counter, her phone and two volunteers', all at once,
+from the first touch to the drop-off. By touch, by keyboard alone, and without JavaScript.
 """
 
 import time
