@@ -385,7 +385,7 @@ class Access:
             fits = False  # staff of one centre are citizens in another
         if not fits:
             if "holder" in roles and (ticket := opened or await self._pass_elsewhere(request)):
-                actor = Actor(ticket, frozenset({"holder"}), frozenset({centre_of(ticket)}), None, ticket, self.passes)
+                actor = self.holder(ticket)
             elif "anyone" in roles:
                 return actor or Actor("anyone", passes=self.passes)
             elif actor is None:
@@ -399,6 +399,10 @@ class Access:
             for name, value in path.items():
                 _must_be_own(actor, name, value)
         return actor
+
+    def holder(self, ticket: str) -> Actor:
+        """Whose pass of that ticket was found to be ours."""
+        return Actor(ticket, frozenset({"holder"}), frozenset({centre_of(ticket)}), None, ticket, self.passes)
 
     def _pass_in_path(self, path: dict[str, str]) -> str | None:
         text = path.get("ticket", "")

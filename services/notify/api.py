@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Request
 
-from services.chassis.access import Actor, may
+from services.chassis.access import Actor, Passes, may
 from services.chassis.clock import local_day
 from services.chassis.documents import Collection, the
 from services.chassis.sealing import Sealer
@@ -36,6 +36,7 @@ from services.notify.dispatch import (
     UnknownOffer,
 )
 from services.notify.dispatch_state import ESCALATED_AFTER, FLOOR_MINIMUM, CentreDescribed, Dispatch, Hamlet, Job, Offer
+from services.notify.messages import Template
 from services.notify.sender import text_of
 from services.notify.shapes import (
     Candidates,
@@ -316,8 +317,9 @@ async def list_messages(
     chosen = (day or local_day(now)).isoformat()
     rows = [row async for row in views.every(our, MESSAGES, centre=centre, day=chosen)]
     rows.sort(key=lambda row: (row[1].planned, row[0]), reverse=True)
-    base_url = request.app.state.system.settings.base_url
-    shown = [await _message(key, row, sealer, contacts, dispatches, base_url) for key, row in rows[:limit]]
+    system = request.app.state.system
+    passes, base_url = system.access.passes, system.settings.base_url
+    shown = [await _message(key, row, sealer, contacts, dispatches, passes, base_url) for key, row in rows[:limit]]
     return MessagesPage(day=chosen, messages=shown)
 
 
@@ -361,17 +363,21 @@ async def _message(
     sealer: Sealer,
     contacts: Collection[Contact],
     dispatches: Collection[Dispatch],
+    passes: Passes,
     base_url: str,
 ) -> MessageShown:
     sealed = await contacts.read(row.contact_ref, lambda contact: contact.phone)
     number = await sealer.open(sealed) if sealed else None
+    text = await text_of(row, dispatches, sealer, passes, base_url) if number else ""
+    if row.template is Template.TICKET and "#" in text:
+        text = text.partition("#")[0] + "#..."  # her pass opens where she lives: hers alone
     return MessageShown(
         id=key,
         template=row.template,
         state=row.state,
         reason=row.reason,
         to=masked(number) if number else None,
-        text=await text_of(row, dispatches, sealer, base_url) if number else "",
+        text=text,
         planned=row.planned,
         expires=row.expires,
         ended=row.ended,

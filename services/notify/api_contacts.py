@@ -211,7 +211,9 @@ async def ask_for_code(
     who: Annotated[Actor, may("anyone")],
     now: Now,
 ) -> CodeOnItsWay:
-    """A code and a link by SMS, if this is a volunteer's number. Known or not, the same answer after the same time."""
+    """A code and a link by SMS, if this is a volunteer's number. Known or not, the same answer after the same time.
+
+    It takes no `Idempotency-Key`, which would have to name who asks: a repeat sends another code; the newest counts."""
     answer_at = asyncio.get_running_loop().time() + SAME_ANSWER_AFTER
     number = e164(asked.phone)
     _limit_address(request, access, now)
@@ -258,7 +260,9 @@ async def sign_in_with_code(
     who: Annotated[Actor, may("anyone")],
     now: Now,
 ) -> VolunteerSession:
-    """The code, or the link, of an SMS to a session of 12 hours. Each works once; what is wrong gets one answer."""
+    """The code, or the link, of an SMS to a session of 12 hours. Each works once; what is wrong gets one answer.
+
+    It takes no `Idempotency-Key`: an answer kept for a repeat would be a second session for whoever has the key."""
     _limit_address(request, access, now)
     if given.link is not None and given.phone is None and given.code is None:
         contact, rule = await _by_link(given.link, our, sealer)

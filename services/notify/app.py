@@ -21,6 +21,7 @@ from services.contracts.events import (
     RideHomeRequested,
     RidePlanned,
     RideReleased,
+    TicketIssued,
     VolunteerCheckedIn,
     VolunteerCheckedOut,
 )
@@ -50,6 +51,7 @@ service = Service(
     },
     serves=[api.router, api_contacts.router, feed.router, *pages.ROUTERS],
     handles={
+        TicketIssued: handlers.send_her_ticket,
         QueueCalled: handlers.tell_citizen_to_come,
         MemberChanged: (handlers.know_member, handlers.know_whose_number_it_is),
         VolunteerCheckedIn: handlers.put_on_the_floor,
@@ -61,7 +63,7 @@ service = Service(
         RidePlanned: handlers.free_whoever_had_it,
         RideHomeRequested: handlers.offer_ride_home,
         RideReleased: handlers.offer_ride_home,
-        RideAssigned: (handlers.note_who_has_it, handlers.tell_citizen_who_drives),
+        RideAssigned: (handlers.note_who_has_it, handlers.tell_citizen_who_drives, handlers.tell_the_driver),
         RideCompleted: handlers.free_whoever_had_it,
         RideCancelled: (handlers.free_whoever_had_it, handlers.ask_family_to_come),
         OfferMade: handlers.tell_the_volunteer,

@@ -23,6 +23,7 @@ from services.contracts.events import (
     RideHomeRequested,
     RidePlanned,
     RideReleased,
+    TicketIssued,
     VolunteerCheckedIn,
     VolunteerCheckedOut,
 )
@@ -94,6 +95,20 @@ async def forget_the_number(event: ContactErased, sealer: Sealer) -> None:
 # ------------------------------------------------------------------------------------------ messages
 
 
+async def send_her_ticket(event: TicketIssued, documents: Messages, now: Now) -> None:
+    """The link to its page, to who gave a number for it at the kiosk. Her pass is made only as the text is."""
+    if event.contact_ref:
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.TICKET,
+            contact_ref=event.contact_ref,
+            expires=event.at + TERMS[Template.TICKET].lasts,
+            language=event.language,
+            about={"code": event.code, "ticket": event.ticket_id},
+        )
+        await _plan(f"{event.ticket_id}-issued", planned, event, documents, now)
+
+
 async def tell_citizen_to_come(event: QueueCalled, documents: Messages, now: Now) -> None:
     """One text a ticket in all: a recall finds the message of the first call."""
     if event.contact_ref:
@@ -134,6 +149,20 @@ async def ask_family_to_come(event: RideCancelled, documents: Messages, now: Now
             about={},
         )
         await _plan(f"{event.ride_id}-fetch", planned, event, documents, now)
+
+
+async def tell_the_driver(event: RideAssigned, documents: Messages, our: Views, now: Now) -> None:
+    """Whom the coordinator chose; who accepted an offer knows it."""
+    contact = await anext((ref async for ref, _ in views.every(our, CONTACTS, member=event.member)), None)
+    if event.by_hand and contact:
+        planned = MessagePlanned(
+            centre=event.centre,
+            template=Template.RIDE_GIVEN,
+            contact_ref=contact,
+            expires=event.at + TERMS[Template.RIDE_GIVEN].lasts,
+            about={},
+        )
+        await _plan(f"{event.ride_id}-to-{event.member[8:]}", planned, event, documents, now)
 
 
 async def tell_the_volunteer(event: OfferMade, documents: Messages, now: Now) -> None:

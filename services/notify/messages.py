@@ -19,8 +19,12 @@ TRY_AGAIN_AFTER = timedelta(seconds=30)
 
 
 class Template(StrEnum):
+    TICKET = "ticket"
+    """The link to the page of her ticket."""
     CALLED = "called"
     RIDE_ASSIGNED = "ride_assigned"
+    RIDE_GIVEN = "ride_given"
+    """To the driver whom the coordinator chose."""
     FETCH = "fetch"
     """Her family is asked to come for her."""
     OFFER = "offer"
@@ -42,8 +46,11 @@ class Terms:
 
 
 TERMS: Mapping[Template, Terms] = {
+    # Half of what a number may get: her turn must not go unsaid because of it.
+    Template.TICKET: Terms(Purpose.QUEUE_SMS, timedelta(minutes=10), 1, 4),
     Template.CALLED: Terms(Purpose.QUEUE_SMS, timedelta(minutes=10), 1, 8),
     Template.RIDE_ASSIGNED: Terms(Purpose.RIDE, timedelta(minutes=15), 2, 8),
+    Template.RIDE_GIVEN: Terms(Purpose.VOLUNTEER, timedelta(minutes=15), 2, 30),
     Template.FETCH: Terms(Purpose.RIDE, timedelta(minutes=30), 2, 8),
     Template.OFFER: Terms(Purpose.VOLUNTEER, timedelta(seconds=120), 2, 30),
     Template.OFFER_VOID: Terms(Purpose.VOLUNTEER, timedelta(minutes=10), 1, 30),

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.chassis import metrics
+from services.chassis.access import Passes
 from services.chassis.clock import local_day
 from services.chassis.documents import Collection
 from services.chassis.errors import Unavailable
@@ -85,7 +86,8 @@ class Sender:
         return number if isinstance(number, MessageRefused) else await self._submit(running, id, row, number)
 
     async def _submit(self, running: Running, id: str, row: MessageRow, number: str) -> Outcome:
-        text = await text_of(row, running[Dispatch], running.sealer, running.system.settings.base_url)
+        system = running.system
+        text = await text_of(row, running[Dispatch], running.sealer, system.access.passes, system.settings.base_url)
         try:
             await self._carrier.submit(Sms(id, number, text))
         except CarrierRefuses:
@@ -133,11 +135,15 @@ async def _may_be_sent_to(
     return MessageRefused(reason=NotSentBecause.BUDGET) if sent_today >= terms.a_day else number
 
 
-async def text_of(row: MessageRow, dispatches: Collection[Dispatch], sealer: Sealer, base_url: str) -> str:
+async def text_of(
+    row: MessageRow, dispatches: Collection[Dispatch], sealer: Sealer, passes: Passes, base_url: str
+) -> str:
     """What it says: as it was sent, or as it would be sent now. Empty when it can be known no more."""
     if row.text is not None:
         return await sealer.open(row.text) or ""
-    about: dict[str, Any] = {name: value for name, value in row.about.items() if name not in ("hamlet", "offer_id")}
+    about: dict[str, Any] = {
+        name: value for name, value in row.about.items() if name not in ("hamlet", "offer_id", "ticket")
+    }
     hamlet = row.about.get("hamlet")
     short_name, named = await dispatches.read(
         row.centre, lambda dispatch: (dispatch.short_name, dispatch.hamlets.get(str(hamlet)))
@@ -145,6 +151,10 @@ async def text_of(row: MessageRow, dispatches: Collection[Dispatch], sealer: Sea
     about["name"] = short_name or DEFAULT_NAME
     if named:
         about["hamlet"] = named.name
+    if row.template is Template.TICKET:
+        about["link"] = f"{base_url}/ticket#{passes.sign(str(row.about['ticket']))}"
+    if row.template is Template.RIDE_GIVEN:
+        about["link"] = f"{base_url}/volunteer"
     if row.template is Template.OFFER:
         about["link"] = f"{base_url}/o#{offer_link(str(row.about['offer_id']), sealer)}"
     if row.template is Template.SIGN_IN:

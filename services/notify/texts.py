@@ -22,6 +22,18 @@ GSM_7 = frozenset(
 GSM_7_DOUBLE = frozenset("^{}\\[~]|€")
 """In the GSM alphabet, at the price of two characters."""
 
+_TICKET = {
+    "vi": [
+        "{name}: Số {code}. Xem bao giờ đến lượt, nhờ người giúp, nhờ xe về: {link}",
+        "{name}: Số {code}, xem lượt: {link}",
+        "{name}: Số của bác là {code}. Đến lượt sẽ có tin nhắn.",
+    ],
+    "en": [
+        "{name}: Number {code}. Your turn, help and a ride home: {link}",
+        "{name}: Number {code}: {link}",
+        "{name}: Your number is {code}. A text comes when it is your turn.",
+    ],
+}
 _CALLED = {
     "vi": ["{name}: Mời số {code} đến quầy {counter}. Bác cần giúp xin gọi bạn áo xanh."],
     "en": ["{name}: Number {code}, please come to counter {counter}. Ask a blue shirt if you need help."],
@@ -38,6 +50,11 @@ _SIGN_IN = [
     "{name}: Mã đăng nhập {digits}, dùng trong 10 phút, không đưa cho ai. Hoặc mở: {link}",
     "{name}: Mã {digits} (10 phút). {link}",
     "{name}: Mã đăng nhập {digits}, dùng trong 10 phút, không đưa cho ai.",
+]
+_RIDE_GIVEN = [
+    "{name}: Bạn được giao chở một người về nhà. Xem nơi đến và mật khẩu: {link}",
+    "{name}: Bạn được giao một chuyến xe: {link}",
+    "{name}: Bạn được giao chở một người về nhà, mời bạn mở Cầu Nối.",
 ]
 _OFFER = {
     JobKind.RIDE: [
@@ -81,6 +98,10 @@ def render(template: Template, language: str, about: Mapping[str, str | int]) ->
 
 def _versions(template: Template, language: str, known: Mapping[str, str]) -> Sequence[str]:
     match template:
+        case Template.TICKET:
+            return _TICKET["en" if language == "en" else "vi"]
+        case Template.RIDE_GIVEN:
+            return _RIDE_GIVEN
         case Template.CALLED:
             return _CALLED["en" if language == "en" else "vi"]
         case Template.RIDE_ASSIGNED:

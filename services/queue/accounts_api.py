@@ -182,7 +182,8 @@ async def sign_in(
     who: Annotated[Actor, may("anyone")],
     now: Now,
 ) -> Session:
-    """Name and password to a token and a session. What is unknown and what is wrong get the same answer."""
+    """Name and password to a token and a session. What is unknown and what is wrong get the same answer. It takes no
+    `Idempotency-Key`: nothing is changed, and a repeat is another session."""
     account = account_of(body.name, sealer)
     address = request.client.host if request.client else ""
     per_address = request.app.state.system.settings.sign_ins_per_address

@@ -180,3 +180,49 @@ def too_small(page: Page) -> list[str]:
           .map(([one, box]) => `${{box.width}} x ${{box.height}}: ${{one.outerHTML.slice(0, 120)}}`)"""
     )
     return found
+
+
+def must_hold_khmer(page: Page) -> None:
+    """On the smallest phone, with a text of the length and height of Khmer in every place; then as it was again."""
+    shown = page.viewport_size
+    page.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
+    as_khmer(page)
+    wrong = [*overflow(page), *cut_off(page), *too_small(page)]
+    assert wrong == [], wrong
+    page.reload()
+    if shown:
+        page.set_viewport_size(shown)
+
+
+def as_khmer(page: Page) -> None:
+    """Every text of the page in Khmer letters, half as long again and in words as long as Khmer writes them: what a
+    catalogue will bring. Khmer stands taller than Vietnamese and has no spaces between words."""
+    page.evaluate(
+        """() => {
+          const word = "សេវាកម្មរដ្ឋបាលសាធារណៈ";
+          const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          document.documentElement.lang = "km";
+          while (texts.nextNode()) {
+            const text = texts.currentNode;
+            if (!/\\p{L}{2}/u.test(text.data) || text.parentElement.closest("script, style, template")) continue;
+            const length = Math.ceil(text.data.trim().length * 1.5);
+            text.data = word.repeat(Math.ceil(length / word.length)).slice(0, length);
+          }
+        }"""
+    )
+
+
+def cut_off(page: Page) -> list[str]:
+    """Elements whose own Khmer does not fit into them, or into the height of its line."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const khmer = (node) => node.nodeType === Node.TEXT_NODE && /\\p{Script=Khmer}/u.test(node.data);
+          return [...document.body.querySelectorAll("*")]
+            .filter((one) => [...one.childNodes].some(khmer) && one.checkVisibility())
+            .filter((one) => !one.closest(".unseen, .skip") && !one.querySelector(".big-number"))
+            .filter((one) => getComputedStyle(one).display !== "inline")
+            .filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 4)
+            .map((one) => one.outerHTML.slice(0, 120));
+        }"""
+    )
+    return found

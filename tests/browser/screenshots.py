@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 
 from tests.browser.hall import CENTRE, KIOSK, LAPTOP, PHONE, TV, Hall, a_hall
 from tests.browser.shift import PEOPLE, a_shift
+from tests.browser.test_volunteer import a_member, a_ride, phone_of
 
 PICTURES: Final = Path(__file__).with_name("pictures")
 LAND: Final = "dat-dai-chuyen-quyen"
@@ -115,6 +116,48 @@ def report(hall: Hall) -> Page:
     return page
 
 
+def volunteer(hall: Hall) -> Page:
+    """On the floor, and asked."""
+    member, _ = a_member(hall, "Trần Thị Bích")
+    page = phone_of(hall, member)
+    page.get_by_role("button", name="Vào ca").click()
+    page.locator("#floor .quiet").wait_for()
+    _number(hall, "cu-tru")
+    page.locator(".offer .counting:not([hidden])").first.wait_for()
+    return page
+
+
+def volunteer_ride(hall: Hall) -> Page:
+    member, _ = a_member(hall, "Phạm Quốc Duy")
+    return phone_of(hall, member, a_ride(hall, member, "Số 12, hẻm 7, đường Phạm Hùng"))
+
+
+def volunteer_kept(hall: Hall) -> Page:
+    """Pressed without a network."""
+    page = volunteer_ride(hall)
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Đã đón").click()
+    page.locator("[data-kept=waiting]").wait_for()
+    page.locator("#lost").wait_for()
+    hall.wrong.clear()
+    return page
+
+
+def volunteer_help(hall: Hall) -> Page:
+    member, _ = a_member(hall, "Trần Thị Bích")
+    hall.ask("POST", f"/volunteers/centres/{CENTRE}/check-in", "coordinator", {"member": member})
+    given = _number(hall, "cu-tru")
+    page = phone_of(hall, member)
+    page.locator(f"[data-offer]:has-text('{given['code']}') .go").click()
+    page.get_by_role("link", name="Mở việc này").click()
+    page.locator(".results").wait_for()
+    return page
+
+
+def volunteer_sign_in(hall: Hall) -> Page:
+    return hall.open("/v", None, PHONE)
+
+
 SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     kiosk,
     kiosk_checklist,
@@ -122,6 +165,11 @@ SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     ticket_waiting,
     ticket_called,
     sign_in,
+    volunteer,
+    volunteer_help,
+    volunteer_ride,
+    volunteer_kept,
+    volunteer_sign_in,
     coordinator,
     report,
     board_empty,

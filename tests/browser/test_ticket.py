@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound
+from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound, must_hold_khmer
 
 pytestmark = pytest.mark.needs_tool("chromium")
 
@@ -39,6 +39,18 @@ def test_the_pass_leaves_the_address_and_the_history(hall: Hall) -> None:
     page.go_back()
     assert given["pass"] not in page.url
     page.goto("/ticket")
+    expect(page.locator(".big-number")).to_have_text(given["code"])
+
+
+def test_the_page_that_answered_the_link_is_asked_for_again_as_any_other(hall: Hall) -> None:
+    """A reload that sends the form anew would make the browser ask what only we understand."""
+    page = opened(hall, given := a_number(hall))
+    page.wait_for_load_state("networkidle")
+    with page.expect_request("**/ticket") as asked:
+        page.reload()
+    assert asked.value.method == "GET"
+    page.get_by_role("link", name="Tôi không cần số này nữa").click()
+    page.go_back()
     expect(page.locator(".big-number")).to_have_text(given["code"])
 
 
@@ -154,6 +166,11 @@ def test_the_first_view_is_light(hall: Hall) -> None:
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_every_page_is_sound(hall: Hall, language: str) -> None:
     every_page(hall, language, must_be_sound)
+
+
+@pytest.mark.slow
+def test_every_page_holds_the_longer_and_taller_words_of_khmer(hall: Hall) -> None:
+    every_page(hall, "vi", must_hold_khmer)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.chassis.access import COOKIE
-from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound
+from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound, must_hold_khmer
 from tests.browser.test_ticket import a_number, passed
 
 pytestmark = pytest.mark.needs_tool("chromium")
@@ -62,15 +62,15 @@ def sign_in_text(hall: Hall, phone: str) -> str:
     raise AssertionError("no code comes")
 
 
-def a_ride(hall: Hall, to: str) -> str:
-    """Due, and given by hand to that member; what is on its way is heard of."""
+def a_ride(hall: Hall, to: str, place: str = PLACE) -> str:
+    """Given by hand to that member: the page of it."""
     given = a_number(hall, LAND)
     holder = {"Authorization": f"Pass {given['pass']}"}
-    wanted = {"ticket": given["pass"], "destination": PLACE, "hamlet": "khu-vuc-5"}
+    wanted = {"ticket": given["pass"], "destination": place, "hamlet": "khu-vuc-5"}
     ride, assign = f"/volunteers/rides/{given['ticket_id']}-ride", {"member": to}
     assert hall.system.http.post("/volunteers/rides", json=wanted, headers=holder).status_code == 201
+    hall.until(lambda: bool(hall.ask("GET", ride, "coordinator")["code"]))  # its number comes over the bus
     hall.ask("POST", f"{ride}/assign", "coordinator", assign)
-    hall.until(lambda: hall.ask("GET", ride, "coordinator")["state"] == "assigned")
     return f"/volunteer/jobs/{given['ticket_id']}-ride"
 
 
@@ -285,6 +285,11 @@ def test_a_double_press_and_back_do_nothing_more(hall: Hall) -> None:
 
 def test_every_page_is_sound(hall: Hall) -> None:
     every_page(hall, "vi", must_be_sound)
+
+
+@pytest.mark.slow
+def test_every_page_holds_the_longer_and_taller_words_of_khmer(hall: Hall) -> None:
+    every_page(hall, "vi", must_hold_khmer)
 
 
 @pytest.mark.slow

@@ -38,8 +38,10 @@ WHY: Final[Mapping[EscalatedBecause, str]] = {
     EscalatedBecause.FLOOR_BELOW_MINIMUM: N_("Người có xe đang trực, đi thì sảnh thiếu người"),
 }
 MESSAGES: Final[Mapping[Template, str]] = {
+    Template.TICKET: N_("Đường dẫn đến phiếu"),
     Template.CALLED: N_("Mời đến quầy"),
     Template.RIDE_ASSIGNED: N_("Đã có người chở"),
+    Template.RIDE_GIVEN: N_("Giao chuyến xe cho đoàn viên"),
     Template.FETCH: N_("Nhờ gia đình đến đón"),
     Template.OFFER: N_("Mời đoàn viên nhận việc"),
     Template.OFFER_VOID: N_("Báo việc đã có người"),

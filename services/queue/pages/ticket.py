@@ -54,12 +54,29 @@ async def ticket_page(
 
 
 @router.post("")
-async def open_ticket(request: Request, page: ThePage, form: TheForm, access: TheAccess, who: Whoever) -> Response:
-    """The pass, or the whole link with it."""
+async def open_ticket(
+    request: Request,
+    page: ThePage,
+    form: TheForm,
+    access: TheAccess,
+    halls: Halls,
+    centres: Centres,
+    opinions: OpinionsKept,
+    views: OurViews,
+    who: Whoever,
+    now: Now,
+) -> Response:
+    """The pass, or the whole link with it. The ticket is the answer itself: on a slow phone a way less to go."""
     given = form.text("pass").rpartition("#")[2]
-    if access.passes.open(given) is None:
-        return page.refuse("queue/ticket-open.html", PassNotValid())
-    answer = page.go("/ticket")
+    ticket = access.passes.open(given)
+    try:
+        if ticket is None:
+            raise PassNotValid
+        page.who = access.holder(ticket)
+        facts = await _facts(halls, centres, opinions, views, page.who, now)
+    except NotFound as refused:
+        return page.refuse("queue/ticket-open.html", refused)
+    answer = page.show("queue/ticket.html", refused=None, **facts)
     keep_pass(answer, request, given)
     return answer
 

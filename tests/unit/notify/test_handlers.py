@@ -4,7 +4,7 @@ import itertools
 import json
 from datetime import timedelta
 
-from services.contracts.events import ContactErased, OfferMade, OfferVoid, QueueCalled, RideAssigned
+from services.contracts.events import ContactErased, OfferMade, OfferVoid, QueueCalled, RideAssigned, TicketIssued
 from services.contracts.words import Because, Event, JobKind, VoidBecause
 from services.notify.contacts import Channel, Contact
 from services.notify.dispatch_state import Dispatch
@@ -44,6 +44,25 @@ def called(contact: str, call_count: int = 1, ago: timedelta = timedelta(0), lan
         language=language,
     )
     return from_the_bus(event, at=NOON - ago, sequence=call_count, id=f"call {contact} {call_count}")
+
+
+def issued(contact: str | None, ago: timedelta = timedelta(0), language: str = "vi") -> Event:
+    event = TicketIssued(
+        centre=CENTRE,
+        ticket_id=TICKET,
+        code="A012",
+        number=12,
+        series="A",
+        service="land",
+        contact_ref=contact,
+        language=language,
+    )
+    return from_the_bus(event, at=NOON - ago, id=f"issued {contact}")
+
+
+def assigned(by_hand: bool) -> Event:
+    event = RideAssigned(centre=CENTRE, ride_id=RIDE, ticket_id=TICKET, member=AN, by_hand=by_hand)
+    return from_the_bus(event)
 
 
 def offered(contact: str, ago: timedelta = timedelta(0)) -> Event:
@@ -342,5 +361,65 @@ def test_no_number_and_no_code_is_in_any_file_or_fact() -> None:
             assert f"{digits} {link}" not in facts
             assert len(link) == 53
             assert link.encode() not in files
+
+    run(story())
+
+
+# ------------------------------------------------------------------------------------------ the link to her ticket
+
+
+def test_who_gave_a_number_at_the_kiosk_gets_the_link_to_her_ticket_once() -> None:
+    async def story() -> None:
+        async with notifier() as ours:
+            event = issued(await ours.contact("0912345678", "queue_sms"))
+            for _ in range(3):
+                await ours.hear(event)
+            (text,) = await ours.send()
+            pass_ = text.partition("/ticket#")[2]
+            assert ours.app.state.system.access.passes.open(pass_) == TICKET
+            assert text.isascii() and "A012" in text and segments(text) == 1
+
+    run(story())
+
+
+def test_whoever_reads_the_drawer_does_not_read_her_pass() -> None:
+    async def story() -> None:
+        async with notifier() as ours:
+            await ours.hear(issued(await ours.contact("0912345678", "queue_sms")))
+            for _ in range(2):
+                drawer = await ours.ask("GET", f"/notify/messages?centre={CENTRE}", as_=ours.token("operator"))
+                assert "/ticket#..." in drawer.text
+                assert ours.app.state.system.access.passes.sign(TICKET) not in drawer.text
+                await ours.send()
+
+    run(story())
+
+
+def test_no_link_without_a_number_without_consent_or_long_after() -> None:
+    async def story() -> None:
+        async with notifier() as ours:
+            await ours.hear(issued(None))
+            await ours.hear(issued(await ours.contact("0912345678", "ride")))
+            assert await ours.send() == []
+        async with notifier() as ours:
+            await ours.hear(issued(await ours.contact("0912345678", "queue_sms"), ago=timedelta(minutes=11)))
+            assert await ours.send() == []
+
+    run(story())
+
+
+# ------------------------------------------------------------------------------------------ a driver chosen by hand
+
+
+def test_a_driver_chosen_by_hand_is_told_and_one_who_accepted_is_not() -> None:
+    async def story() -> None:
+        async with notifier() as ours:
+            contact = await ours.contact("0912345678", "volunteer", as_=ours.token("coordinator"))
+            await ours.hear(changed(AN, contact_ref=contact))
+            await ours.hear(assigned(by_hand=False))
+            assert await ours.send() == []
+            await ours.hear(assigned(by_hand=True), assigned(by_hand=True))
+            (text,) = await ours.send()
+            assert "Ban duoc giao cho mot nguoi ve nha" in text and text.endswith("/volunteer")
 
     run(story())

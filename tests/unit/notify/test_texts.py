@@ -20,6 +20,9 @@ LONGEST_HAMLET = max((hamlet["name"] for ward in WARDS for hamlet in ward["hamle
 SHORT_NAMES = [*(ward["short_name"] for ward in WARDS), "Ư" * SHORT_NAME_AT_MOST]
 LINK = "https://caunoi.phuongcairang.cantho.gov.vn/o#o31186" + "0" * 16 + "." + "k" * 26
 SIGN_IN_LINK = "https://caunoi.phuongcairang.cantho.gov.vn/v#s" + "k" * 52
+TICKET_LINK = "https://caunoi.phuongcairang.cantho.gov.vn/ticket#31186-20261124-" + "k" * 12 + "." + "a" * 26
+HERE = "https://caunoi.phuongcairang.cantho.gov.vn/volunteer"
+LINKS = {Template.SIGN_IN: SIGN_IN_LINK, Template.TICKET: TICKET_LINK, Template.RIDE_GIVEN: HERE}
 EVERYTHING = {
     "code": "A99999",
     "counter": 99,
@@ -43,7 +46,7 @@ def test_the_demo_wards_are_read() -> None:
 def test_every_text_is_one_segment(
     name: str, template: Template, kind: JobKind, reason: VoidBecause, language: str
 ) -> None:
-    link = SIGN_IN_LINK if template is Template.SIGN_IN else LINK
+    link = LINKS.get(template, LINK)
     text = render(template, language, {**EVERYTHING, "name": name, "kind": kind, "reason": reason, "link": link})
     assert segments(text) == 1
     assert "{" not in text
@@ -56,6 +59,13 @@ def test_an_offer_keeps_its_link_and_says_where_and_how_far() -> None:
     assert text.startswith("P. Cai Rang: ")
     assert LINK in text
     assert "Khu vuc 5" in text
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+@pytest.mark.parametrize("template", LINKS)
+def test_a_text_that_is_nothing_without_its_link_has_it(name: str, template: Template) -> None:
+    text = render(template, "vi", {**EVERYTHING, "name": name, "link": LINKS[template]})
+    assert LINKS[template] in text
 
 
 def test_somebody_at_a_kiosk_has_no_number_to_be_found_by() -> None:

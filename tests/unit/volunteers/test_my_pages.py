@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.contracts.words import JobKind
-from tests.unit.volunteers.build import HELP, RIDE, accepted, completed, issued
+from tests.unit.volunteers.build import HELP, RIDE, TICKET, accepted, completed, issued
 from tests.unit.volunteers.running import Ward
 from tests.unit.volunteers.test_api import ADDRESS, FLOOR, HELPS, RIDES, assigned, played, requested
 from tests.unit.volunteers.test_pages import openings
@@ -126,7 +126,7 @@ def test_what_came_of_helping_is_one_press_and_can_be_corrected(tmp_path: Path) 
     async def story(ward: Ward) -> None:
         visitor = phone_of(ward, await helping(ward))
         assert "Giúp tại sảnh" in (await visitor.open(MINE)).text
-        await visitor.open(A_HELP)
+        assert f'href="/checklist/{TICKET}"' in (await visitor.open(A_HELP)).source
         shown = await visitor.press(f"{A_HELP}/finish", result="installed")
         assert "Đã cài ứng dụng" in shown.text and "Sửa kết quả" in shown.text
         assert "Đã kích hoạt VNeID" in (await visitor.press(f"{A_HELP}/finish", result="activated")).text

@@ -1,11 +1,15 @@
-// A link `/ticket#<pass>`: the pass goes out of the address and into the form, and the form is sent.
-function take() {
-  const pass = location.hash.slice(1);
-  const form = document.getElementById("open");
-  if (!pass.includes(".") || !form) return;
-  history.replaceState(null, "", location.pathname);
-  form.elements.pass.value = pass;
-  form.requestSubmit();
+// A link `/ticket#<pass>`: the pass goes out of the address and into the form, and the form is sent, as soon as it is
+// there: no module, which would wait for the stylesheet.
+{
+  const take = () => {
+    const pass = location.hash.slice(1);
+    const form = document.getElementById("open");
+    if (!pass.includes(".") || !form) return;
+    history.replaceState(null, "", location.pathname);
+    form.elements.pass.value = pass;
+    form.requestSubmit();
+  };
+  addEventListener("hashchange", take);
+  document.addEventListener("readystatechange", take);
+  take();
 }
-window.addEventListener("hashchange", take);
-take();

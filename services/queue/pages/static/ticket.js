@@ -1,6 +1,8 @@
-// The ticket: a ring when the number is called. Another link in the same browser opens another ticket.
+// The ticket: a ring when the number is called.
 import { may, ring } from "../chassis/ring.js";
-import "./ticket-open.js";
+
+// The page may have come as the answer to its own form (`open_ticket`): from now on it is asked for like any other.
+history.replaceState(null, "", location.href);
 
 const ticket = document.getElementById("ticket");
 const named = document.title;
