@@ -16,6 +16,7 @@ from services.caunoi.demo.kept import Kept
 from services.caunoi.demo.people import ACCOUNTS, CENTRE, DEVICES, MEMBERS, SignIn
 from services.caunoi.failures import Failed
 from services.chassis.datadir import CannotStart
+from services.chassis.pages.page import screen_of
 from services.chassis.settings import Settings
 
 WARDS: Final = tuple(sorted(Path(__file__).parent.glob("*.yaml")))
@@ -129,14 +130,15 @@ async def _add(operator: Caller, account: SignIn, password: str | None) -> str:
 def _welcome(settings: Settings, kept: Kept, address: str) -> None:
     table = Table(title="Đăng nhập minh hoạ · demo sign-ins", title_justify="left", show_header=False)
     for account in ACCOUNTS:
-        table.add_row(account.name, kept.password, account.who)
+        table.add_row(account.name, kept.password, account.who, screen_of(account.roles) or "/")
     here = not settings.on_servers
     where = f" --data {settings.data}" if here and str(settings.data) != "data" else ""
     shown.out.print(table)
     shown.out.print(
         f"\n[bold]Cầu Nối[/] đang chạy (dữ liệu minh hoạ; {CENTRE} mở cửa cả ngày lẫn đêm):\n"
         f"  trang theo dõi trực tiếp   [bold]{address}/[/]\n"
-        f"  đăng nhập cán bộ           {address}/sign-in\n"
+        f"  đăng nhập                  {address}/sign-in  (rồi đến màn hình của từng người, như bảng trên)\n"
+        f"  thiết lập trung tâm        {address}/settings  (dieuphoi, vanhanh)\n"
         f"  phiếu của người dân        {address}/ticket  (quét mã QR ở ki-ốt)\n"
         f"  điện thoại của đoàn viên   {address}/v  (số {MEMBERS[0].phone}; mã đến ở `caunoi messages`)\n"
         + "".join(f"  {device.who:<26} {address}/device#{kept.devices[device.name]}\n" for device in DEVICES)
