@@ -64,7 +64,7 @@ def sign_in_text(hall: Hall, phone: str) -> str:
 
 def a_ride(hall: Hall, to: str, place: str = PLACE) -> str:
     """Given by hand to that member: the page of it."""
-    given = a_number(hall, LAND)
+    given = a_number(hall, LAND, ride_home=True)
     holder = {"Authorization": f"Pass {given['pass']}"}
     wanted = {"ticket": given["pass"], "destination": place, "hamlet": "khu-vuc-5"}
     ride, assign = f"/volunteers/rides/{given['ticket_id']}-ride", {"member": to}
