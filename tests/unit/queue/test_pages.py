@@ -43,7 +43,7 @@ def test_a_clerk_signs_in_and_gets_where_he_wanted_to_go(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("roles", "screen"),
-    [(["staff"], "/counter"), (["coordinator"], "/coordinator/31186"), (["city"], "/"), (["operator"], "/")],
+    [(["staff"], "/counter"), (["coordinator"], "/coordinator/31186"), (["city"], "/"), (["operator"], "/settings")],
 )
 def test_who_wanted_nowhere_in_particular_comes_to_his_own_screen(
     tmp_path: Path, roles: list[str], screen: str
