@@ -109,6 +109,31 @@ def coordinator(hall: Hall) -> Page:
     return page
 
 
+def job(hall: Hall) -> Page:
+    """A ride to give by hand, or to end another way; after `coordinator`."""
+    page = hall.open(f"/coordinator/{CENTRE}", "coordinator", LAPTOP, device_scale_factor=0.75)
+    page.locator("#wanted a", has_text="Chở").first.click()
+    page.get_by_role("button", name="Đã gọi taxi cho bác").wait_for()
+    page.get_by_text(PEOPLE[3][0]).first.wait_for()
+    return page
+
+
+def settings(hall: Hall) -> Page:
+    return hall.open(f"/settings/{CENTRE}", "coordinator", LAPTOP, device_scale_factor=0.75)
+
+
+def settings_hours(hall: Hall) -> Page:
+    return hall.open(f"/settings/{CENTRE}/hours", "coordinator", LAPTOP, device_scale_factor=0.75)
+
+
+def settings_service(hall: Hall) -> Page:
+    return hall.open(f"/settings/{CENTRE}/services/{LAND}", "coordinator", LAPTOP, device_scale_factor=0.75)
+
+
+def duties(hall: Hall) -> Page:
+    return hall.open(f"/volunteers/settings/{CENTRE}/duties", "coordinator", LAPTOP, device_scale_factor=0.75)
+
+
 def report(hall: Hall) -> Page:
     """After a morning: the volunteers' half comes in a moment."""
     page = hall.open(f"/coordinator/{CENTRE}/report", "coordinator", LAPTOP, device_scale_factor=0.75)
@@ -171,7 +196,12 @@ SHOWN: Final[tuple[Callable[[Hall], Page], ...]] = (
     volunteer_kept,
     volunteer_sign_in,
     coordinator,
+    job,
     report,
+    settings,
+    settings_hours,
+    settings_service,
+    duties,
     board_empty,
     board,
     board_standing,
