@@ -106,7 +106,12 @@ bus_silence: Final = Gauge("caunoi_bus_silent_seconds", "Since the bus last answ
 published: Final = Counter(
     "caunoi_events_published_total", "Events the bus has", ("service", "topic"), registry=registry
 )
-owed: Final = Gauge("caunoi_events_owed", "Events that the bus does not have yet", ("service",), registry=registry)
+owed: Final = Gauge(
+    "caunoi_events_owed",
+    "Events that the bus does not have yet, of a thousand documents at most",
+    ("service",),
+    registry=registry,
+)
 owed_oldest: Final = Gauge(
     "caunoi_events_owed_oldest_seconds", "Age of the oldest event owed", ("service",), registry=registry
 )

@@ -184,6 +184,18 @@ def test_the_journal_can_be_owed_again_from_a_time(opened: Opener) -> None:
     run(story())
 
 
+def test_what_many_documents_have_said_can_be_owed_again(opened: Opener) -> None:
+    async def story() -> None:
+        async with opened() as store:
+            await store.commit([write(f"d{n}", 0, entry(f"d{n}", 1, source=f"d{n}")) for n in range(1_100)])
+            while owed := await store.owed(5_000):
+                await store.published(owed)
+            assert await store.rewind(NOW) == 1_100
+            assert (await store.owed_summary())[0] >= 1_000
+
+    run(story())
+
+
 def test_a_store_remembers_when_a_backup_was_put_back(opened: Opener) -> None:
     async def story() -> None:
         async with opened() as store:

@@ -257,8 +257,7 @@ class MongoStore:
     async def rewind(self, since: datetime) -> int:
         async with self._answered():
             await self._journal.copy()
-            await self._journal.rewind(since)
-            return (await self._journal.summary())[0]
+            return await self._journal.rewind(since)
 
     async def view(self, name: str, key: str) -> bytes | None:
         async with self._answered():

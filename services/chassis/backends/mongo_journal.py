@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile, zip_longest
+from itertools import islice, takewhile, zip_longest
 from typing import Any, NamedTuple
 
 import structlog
@@ -38,6 +38,8 @@ STOP_WITHIN = 2.0
 COPY_AT_MOST = 1_000
 FRESH_AT_MOST = 5_000
 """So many facts wait in memory for the bus; more than that wait in the journal alone."""
+STEP = 1_000
+"""So much of a long list is asked for, or written, at a time: a busy server must answer within a socket's patience."""
 CRASH_AFTER = timedelta(seconds=5)
 """What rides in a document, or is owed, for longer was left by a process that died."""
 GAP_TRIES, GAP_WAIT = 10, 0.02
@@ -415,7 +417,7 @@ class MongoJournal:
                 self._remember(source, max(at, self._published.get(source, 0)))
 
     async def summary(self) -> tuple[int, datetime | None]:
-        """How many events are owed, and the time of the oldest."""
+        """How many events are owed, and the time of the oldest: by the documents that owe for longest, a thousand."""
         owed = {"$and": [{"$eq": ["$source", "$$source"]}, {"$gt": ["$seq", "$$published"]}]}
         counted = {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$time"}}
         answer = await self._db.command(
@@ -423,6 +425,8 @@ class MongoJournal:
                 "aggregate": "positions",
                 "pipeline": [
                     {"$match": {"owes_since": {"$exists": True}}},
+                    {"$sort": {"owes_since": 1}},
+                    {"$limit": STEP},
                     {
                         "$lookup": {
                             "from": "journal",
@@ -448,21 +452,23 @@ class MongoJournal:
     def _is_owed(self, entry: Entry) -> bool:
         return entry.topic is not None and entry.sequence > self._published.get(entry.source, 0)
 
-    async def rewind(self, since: datetime) -> None:
-        """Owe again every event not older than `since`."""
+    async def rewind(self, since: datetime) -> int:
+        """Owe again every event not older than `since`: how many. In steps, each of which a busy server can answer."""
         first: dict[str, int] = {}
-        async for raw in self._entries.find({"time": {"$gte": since}}, {"source": 1, "seq": 1}):
+        events = 0
+        recent = self._entries.find({"time": {"$gte": since}}, {"source": 1, "seq": 1, "topic": 1}).batch_size(STEP)
+        async for raw in recent:
             first[raw["source"]] = min(raw["seq"], first.get(raw["source"], raw["seq"]))
-        if first:
-            await self._positions.bulk_write(
-                [
-                    UpdateOne({"_id": source}, {"$min": {"published": at - 1, "owes_since": LONG_AGO}})
-                    for source, at in first.items()
-                ],
-                ordered=False,
-            )
+            events += raw["topic"] is not None
+        updates = (
+            UpdateOne({"_id": source}, {"$min": {"published": at - 1, "owes_since": LONG_AGO}})
+            for source, at in first.items()
+        )
+        while some := list(islice(updates, STEP)):
+            await self._positions.bulk_write(some, ordered=False)
         for source in first:
             self._fall_behind(source)
+        return events
 
     # --------------------------------------------------------------------------------------------- reading
 
