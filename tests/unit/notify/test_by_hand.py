@@ -1,11 +1,12 @@
 """What a coordinator decides by hand: who is to help, and who could; her family asked to come."""
 
 from services.contracts.events import OfferAccepted, OfferVoid
-from services.contracts.words import CancelledBy, Instead, Vehicle, VoidBecause
+from services.contracts.words import CancelledBy, EscalatedBecause, Instead, Vehicle, VoidBecause
 from services.notify import dispatch
 from services.notify.choosing import candidates
 from services.notify.dispatch import HelperElsewhere, NotWaitingForHelp
-from services.notify.messages import MessageState, Template
+from services.notify.messages import MessageState, NotSentBecause, Template
+from services.notify.pages.coordinator import BECAME, MESSAGES, NOT_SENT, WHY
 from tests.unit.notify.alone import Notifier
 from tests.unit.notify.build import (
     AN,
@@ -174,6 +175,11 @@ def test_help_given_to_somebody_who_just_left_is_refused_on_the_same_page() -> N
         assert done.path == f"/coordinator/{CENTRE}"
 
     play(story)
+
+
+def test_the_page_has_a_word_for_whatever_may_happen() -> None:
+    assert MESSAGES.keys() == set(Template) and WHY.keys() == set(EscalatedBecause)
+    assert BECAME.keys() == set(MessageState) - {MessageState.BLANK} and NOT_SENT.keys() == set(NotSentBecause)
 
 
 def test_a_members_number_goes_into_the_vault_and_only_its_reference_on() -> None:
