@@ -54,6 +54,12 @@ def test_the_page_that_answered_the_link_is_asked_for_again_as_any_other(hall: H
     expect(page.locator(".big-number")).to_have_text(given["code"])
 
 
+def test_a_reload_sends_nothing_again_and_shows_the_ticket(hall: Hall) -> None:
+    page = opened(hall, given := a_number(hall))
+    page.reload()
+    expect(page.locator(".big-number")).to_have_text(given["code"])
+
+
 def test_another_link_opens_another_ticket_in_the_same_browser(hall: Hall) -> None:
     page = opened(hall, a_number(hall))
     second = a_number(hall)

@@ -66,7 +66,8 @@ async def open_ticket(
     who: Whoever,
     now: Now,
 ) -> Response:
-    """The pass, or the whole link with it. The ticket is the answer itself: on a slow phone a way less to go."""
+    """The pass, or the whole link with it. To a script the ticket is the answer itself: on a slow phone a way less to
+    go. Without one it is a page of its own, so that a reload does not send the pass again."""
     given = form.text("pass").rpartition("#")[2]
     ticket = access.passes.open(given)
     try:
@@ -76,7 +77,7 @@ async def open_ticket(
         facts = await _facts(halls, centres, opinions, views, page.who, now)
     except NotFound as refused:
         return page.refuse("queue/ticket-open.html", refused)
-    answer = page.show("queue/ticket.html", refused=None, **facts)
+    answer = page.show("queue/ticket.html", refused=None, **facts) if form.ticked("script") else page.go("/ticket")
     keep_pass(answer, request, given)
     return answer
 

@@ -4,7 +4,7 @@
 // `data-self` is the address of a page that answers a refused press itself: a reload, or a look for news, then asks for it.
 
 const self = document.querySelector("[data-self]")?.dataset.self;
-if (self && self !== location.pathname) history.replaceState(null, "", self);
+if (self) history.replaceState(null, "", self);
 
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;

@@ -7,6 +7,7 @@
     if (!pass.includes(".") || !form) return;
     history.replaceState(null, "", location.pathname);
     form.elements.pass.value = pass;
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "script" }));
     form.requestSubmit();
   };
   addEventListener("hashchange", take);
