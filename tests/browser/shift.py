@@ -26,8 +26,10 @@ class Shift:
 
 def a_shift(hall: Hall) -> Shift:
     """Two on the floor, one due; somebody whom nobody helped while nobody was there, and a ride that is offered."""
+    clear_floor(hall)
     helped = a_number(hall, "cu-tru", needs_help=True)
-    hall.until(lambda: bool(_open(hall, "escalations")))
+    help = f"{helped['ticket_id']}-help"
+    hall.until(lambda: any(one["job"] == help for one in _open(hall, "escalations")))
     members = [_member(hall, number) for number in range(len(PEOPLE))]
     for member in members[FLOOR]:
         hall.ask("POST", f"{HERE}/check-in", "coordinator", {"member": member})
@@ -43,7 +45,24 @@ def a_shift(hall: Hall) -> Shift:
     hall.ask("POST", f"/queue/tickets/{driven['ticket_id']}/complete", "staff", {"outcome": "accepted"})
     ride = f"{driven['ticket_id']}-ride"
     hall.until(lambda: any(job["job"] == ride and job["open_offers"] for job in _open(hall, "jobs")))
-    return Shift(members, ride, f"{helped['ticket_id']}-help")
+    return Shift(members, ride, help)
+
+
+def clear_floor(hall: Hall) -> None:
+    """Whoever other tests left there goes home."""
+    for one in hall.ask("GET", f"{HERE}/on-duty", "coordinator")["members"]:
+        hall.ask("POST", f"{HERE}/check-out", "coordinator", {"member": one["member"]})
+    hall.until(lambda: not _open(hall, "on_floor"))
+
+
+def end(hall: Hall, shift: Shift) -> None:
+    """Nobody of it is asked or waits in other tests."""
+    clear_floor(hall)
+    for member in shift.members:
+        hall.ask("PATCH", f"/volunteers/members/{member}", "coordinator", {"active": False})
+    for kind, job in (("rides", shift.ride), ("assistances", shift.help)):
+        if hall.ask("GET", f"/volunteers/{kind}/{job}", "coordinator")["state"] not in ("cancelled", "finished"):
+            hall.ask("POST", f"/volunteers/{kind}/{job}/cancel", "coordinator")
 
 
 def a_number(hall: Hall, service: str, **wishes: Any) -> dict[str, Any]:
