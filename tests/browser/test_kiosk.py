@@ -143,6 +143,7 @@ def test_the_slip_fits_the_paper(hall: Hall) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 302
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_every_page_is_sound(hall: Hall, language: str) -> None:
     every_page(hall, language, must_be_sound)

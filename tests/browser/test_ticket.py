@@ -169,6 +169,7 @@ def test_the_first_view_is_light(hall: Hall) -> None:
     assert sum(sizes) <= 60_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_every_page_is_sound(hall: Hall, language: str) -> None:
     every_page(hall, language, must_be_sound)

@@ -283,6 +283,7 @@ def test_a_double_press_and_back_do_nothing_more(hall: Hall) -> None:
 # ------------------------------------------------------------------------------------------------ every page
 
 
+@pytest.mark.slow
 def test_every_page_is_sound(hall: Hall) -> None:
     every_page(hall, "vi", must_be_sound)
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from services.chassis.backends.kafka import KafkaBus
 from services.chassis.backends.mongo import MongoStore
 from services.chassis.backends.mongo_way import MongoWay
@@ -125,6 +127,7 @@ async def noted(share: Share) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.slow
 def test_processes_that_join_leave_and_die_under_load_do_everything_once_and_in_order() -> None:
     with a_share() as share:
 

@@ -88,6 +88,7 @@ class Pair:
                     await client.ask(action, ticket, f"/queue/tickets/{ticket}/{action}", body, token=self._staff)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_processes_restarted_in_turn_serve_one_hall_all_the_while(tmp_path: Path) -> None:
     diary = Diary(tmp_path / "diary.jsonl")

@@ -9,6 +9,7 @@ from tests.journeys.racing import called_after_five_came, hall_of, issue, wires
 from tests.support import run
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_build_that_looks_at_no_version_loses_the_races(tmp_path: Path) -> None:
     with apart(tmp_path / "city", flaw="looks_at_no_version", queue=2, volunteers=0, training=0, notify=0) as city:

@@ -81,6 +81,7 @@ def test_probes_are_answered_part_by_part(system: RunningSystem) -> None:
     assert "publishing, reading, sending, serving" in unknown.json()["detail"]
 
 
+@pytest.mark.slow
 def test_without_the_bus_numbers_are_given_and_nothing_but_sending_is_not_ready(tmp_path: Path) -> None:
     Keys.at(tmp_path / "secrets")
     settings = {
