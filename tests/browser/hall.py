@@ -121,7 +121,8 @@ class Hall:
 
 @contextmanager
 def a_hall(folder: Path) -> Iterator[Hall]:
-    with running(folder / "data") as system, sync_playwright() as playwright:
+    everybody = {"CAUNOI_SIGN_INS_PER_ADDRESS": "1000"}  # a whole centre of phones, all at one address
+    with running(folder / "data", settings=everybody) as system, sync_playwright() as playwright:
         seeded = system.cli("seed", str(WARD))
         assert seeded.returncode == 0, seeded.stderr
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
