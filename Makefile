@@ -19,7 +19,7 @@ up: .venv/run.stamp ## start the demo: the story once, then the system stays up 
 	@exec $(BIN)/caunoi up --demo $(ARGS)
 
 test: .venv/test.stamp ## what `make check` ends with: all tests but the long ones
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
+	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 
 test-all: .venv/test.stamp ## every test, with many more examples and rounds
 	$(BIN)/python -m pytest -q --hypothesis-profile thorough
