@@ -7,6 +7,8 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 UPGRADE := --upgrade
+# Half of the time a test waits for servers.
+AT_ONCE := 3
 LONGEST_FIRST := tests/faults tests/journeys tests/browser tests/conformance tests/unit
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ up: .venv/run.stamp ## start the demo: the story once, then the system stays up 
 	@exec $(BIN)/caunoi up --demo $(ARGS)
 
 test: .venv/test.stamp ## what `make check` ends with: all tests but the long ones
-	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
+	$(BIN)/python -m pytest -q -m "not slow" -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 
 test-all: .venv/test.stamp ## every test, with many more examples and rounds
 	$(BIN)/python -m pytest -q --hypothesis-profile thorough

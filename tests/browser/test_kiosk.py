@@ -1,5 +1,6 @@
 """The kiosk in a real Chromium: touched, left alone, cut off."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -73,7 +74,7 @@ def test_left_alone_it_goes_back_to_the_start_and_forgets(hall: Hall) -> None:
     page.clock.install()
     page.goto(f"{LAND}/wishes")
     page.get_by_role("button", name="Lấy số").click()
-    expect(page.locator("#countdown .seconds")).to_have_text("30")
+    expect(page.locator("#countdown .seconds")).to_have_text(re.compile(r"^(30|2\d)$"))
     for _ in range(31):
         page.clock.run_for(1_000)
     page.wait_for_url("**/kiosk")
