@@ -1,5 +1,6 @@
 """What happens when X, in whatever order it arrives and however often. One change a document, from the event alone."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -27,7 +28,7 @@ from services.contracts.events import (
     VolunteerCheckedIn,
     VolunteerCheckedOut,
 )
-from services.contracts.words import Event, Instead
+from services.contracts.words import ContactRef, Event, Instead, Language
 from services.notify import contacts as contact_rules
 from services.notify import dispatch as rules
 from services.notify import messages, views
@@ -97,104 +98,76 @@ async def forget_the_number(event: ContactErased, sealer: Sealer) -> None:
 
 async def send_her_ticket(event: TicketIssued, documents: Messages, now: Now) -> None:
     """The link to its page, to who gave a number for it at the kiosk. Her pass is made only as the text is."""
-    if event.contact_ref:
-        planned = MessagePlanned(
-            centre=event.centre,
-            template=Template.TICKET,
-            contact_ref=event.contact_ref,
-            expires=event.at + TERMS[Template.TICKET].lasts,
-            language=event.language,
-            about={"code": event.code, "ticket": event.ticket_id},
-        )
-        await _plan(f"{event.ticket_id}-issued", planned, event, documents, now)
+    about = {"code": event.code, "ticket": event.ticket_id}
+    message = f"{event.ticket_id}-issued"
+    await _plan(message, Template.TICKET, event, event.contact_ref, about, documents, now, language=event.language)
 
 
 async def tell_citizen_to_come(event: QueueCalled, documents: Messages, now: Now) -> None:
     """One text a ticket in all: a recall finds the message of the first call."""
-    if event.contact_ref:
-        planned = MessagePlanned(
-            centre=event.centre,
-            template=Template.CALLED,
-            contact_ref=event.contact_ref,
-            expires=event.at + TERMS[Template.CALLED].lasts,
-            language=event.language,
-            about={"code": event.code, "counter": event.counter},
-        )
-        await _plan(f"{event.ticket_id}-called", planned, event, documents, now)
+    about: dict[str, str | int | None] = {"code": event.code, "counter": event.counter}
+    message = f"{event.ticket_id}-called"
+    await _plan(message, Template.CALLED, event, event.contact_ref, about, documents, now, language=event.language)
 
 
 async def tell_citizen_who_drives(event: RideAssigned, documents: Messages, now: Now) -> None:
     """Once for each driver. His name is on her ticket page, not in the text."""
-    if event.contact_ref:
-        planned = MessagePlanned(
-            centre=event.centre,
-            template=Template.RIDE_ASSIGNED,
-            contact_ref=event.contact_ref,
-            expires=event.at + TERMS[Template.RIDE_ASSIGNED].lasts,
-            language=event.language,
-            about={},
-        )
-        await _plan(f"{event.ride_id}-by-{event.member[8:]}", planned, event, documents, now)
+    message = f"{event.ride_id}-by-{event.member[8:]}"
+    await _plan(message, Template.RIDE_ASSIGNED, event, event.contact_ref, {}, documents, now, language=event.language)
 
 
 async def ask_family_to_come(event: RideCancelled, documents: Messages, now: Now) -> None:
     """The coordinator found nobody who drives her: whoever left a number for her ride is asked to come."""
-    if event.instead is Instead.FAMILY and event.contact_ref:
-        planned = MessagePlanned(
-            centre=event.centre,
-            template=Template.FETCH,
-            contact_ref=event.contact_ref,
-            expires=event.at + TERMS[Template.FETCH].lasts,
-            language=event.language,
-            about={},
-        )
-        await _plan(f"{event.ride_id}-fetch", planned, event, documents, now)
+    if event.instead is Instead.FAMILY:
+        message = f"{event.ride_id}-fetch"
+        await _plan(message, Template.FETCH, event, event.contact_ref, {}, documents, now, language=event.language)
 
 
 async def tell_the_driver(event: RideAssigned, documents: Messages, our: Views, now: Now) -> None:
     """Whom the coordinator chose; who accepted an offer knows it."""
-    contact = await anext((ref async for ref, _ in views.every(our, CONTACTS, member=event.member)), None)
-    if event.by_hand and contact:
-        planned = MessagePlanned(
-            centre=event.centre,
-            template=Template.RIDE_GIVEN,
-            contact_ref=contact,
-            expires=event.at + TERMS[Template.RIDE_GIVEN].lasts,
-            about={},
-        )
-        await _plan(f"{event.ride_id}-to-{event.member[8:]}", planned, event, documents, now)
+    if event.by_hand:
+        contact = await anext((ref async for ref, _ in views.every(our, CONTACTS, member=event.member)), None)
+        await _plan(f"{event.ride_id}-to-{event.member[8:]}", Template.RIDE_GIVEN, event, contact, {}, documents, now)
 
 
 async def tell_the_volunteer(event: OfferMade, documents: Messages, now: Now) -> None:
-    if event.contact_ref:
-        about: dict[str, str | int | None] = {
-            "kind": event.kind.value,
-            "offer_id": event.offer_id,
-            "code": event.code,
-            "hamlet": event.hamlet,
-            "metres": event.metres,
-        }
-        planned = MessagePlanned(
-            centre=event.centre,
-            template=Template.OFFER,
-            contact_ref=event.contact_ref,
-            expires=event.expires,
-            about={name: value for name, value in about.items() if value is not None},
-        )
-        await _plan(f"{event.offer_id}-offer", planned, event, documents, now)
+    about = {
+        "kind": event.kind.value,
+        "offer_id": event.offer_id,
+        "code": event.code,
+        "hamlet": event.hamlet,
+        "metres": event.metres,
+    }
+    message = f"{event.offer_id}-offer"
+    await _plan(message, Template.OFFER, event, event.contact_ref, about, documents, now, expires=event.expires)
 
 
 async def tell_the_volunteer_it_is_over(event: OfferVoid, documents: Messages, now: Now) -> None:
-    if event.tell and event.contact_ref:
+    if event.tell:
+        about = {"kind": event.kind.value, "reason": event.reason.value, "offer_id": event.offer_id}
+        await _plan(f"{event.offer_id}-void", Template.OFFER_VOID, event, event.contact_ref, about, documents, now)
+
+
+async def _plan(
+    id: str,
+    template: Template,
+    event: Event,
+    to: ContactRef | None,
+    about: Mapping[str, str | int | None],
+    documents: Messages,
+    now: datetime,
+    *,
+    language: Language = "vi",
+    expires: datetime | None = None,
+) -> None:
+    """Nothing where nobody is `to` be told."""
+    if to:
         planned = MessagePlanned(
             centre=event.centre,
-            template=Template.OFFER_VOID,
-            contact_ref=event.contact_ref,
-            expires=event.at + TERMS[Template.OFFER_VOID].lasts,
-            about={"kind": event.kind.value, "reason": event.reason.value, "offer_id": event.offer_id},
+            template=template,
+            contact_ref=to,
+            expires=expires or event.at + TERMS[template].lasts,
+            language=language,
+            about={name: value for name, value in about.items() if value is not None},
         )
-        await _plan(f"{event.offer_id}-void", planned, event, documents, now)
-
-
-async def _plan(id: str, planned: MessagePlanned, event: Event, documents: Messages, now: datetime) -> None:
-    await documents.change(id, partial(messages.plan, planned=planned), now=now, because=event)
+        await documents.change(id, partial(messages.plan, planned=planned), now=now, because=event)
