@@ -10,7 +10,7 @@ export function may(ask, on, matters) {
   };
   ask?.querySelector("button").addEventListener("click", () => {
     sound = new AudioContext();
-    tone(0, 660);
+    tone(sound, 0, 660);
     offer();
   });
   offer();
@@ -19,18 +19,19 @@ export function may(ask, on, matters) {
 
 export function ring() {
   if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.([500, 200, 500, 200, 500]);
-  if (sound) [0, 0.4, 0.8, 1.8, 2.2, 2.6].forEach((after, turn) => tone(after, turn % 3 === 1 ? 880 : 660));
+  if (sound) [0, 0.4, 0.8, 1.8, 2.2, 2.6].forEach((after, turn) => tone(sound, after, turn % 3 === 1 ? 880 : 660));
 }
 
-function tone(after, pitch) {
-  const voice = sound.createOscillator();
-  const loud = sound.createGain();
-  const at = sound.currentTime + after;
+/** A short tone: `after` so many seconds, of `pitch` hertz, `loud` up to 1, heard for so many `seconds`. */
+export function tone(context, after, pitch, loud = 0.5, seconds = 0.6) {
+  const voice = context.createOscillator();
+  const volume = context.createGain();
+  const at = context.currentTime + after;
   voice.frequency.value = pitch;
-  loud.gain.setValueAtTime(0.0001, at);
-  loud.gain.exponentialRampToValueAtTime(0.5, at + 0.02);
-  loud.gain.exponentialRampToValueAtTime(0.0001, at + 0.6);
-  voice.connect(loud).connect(sound.destination);
+  volume.gain.setValueAtTime(0.0001, at);
+  volume.gain.exponentialRampToValueAtTime(loud, at + seconds / 30);
+  volume.gain.exponentialRampToValueAtTime(0.0001, at + seconds);
+  voice.connect(volume).connect(context.destination);
   voice.start(at);
-  voice.stop(at + 0.6);
+  voice.stop(at + seconds);
 }

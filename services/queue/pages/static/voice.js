@@ -3,6 +3,8 @@
 // A browser lets a page sound only after it was touched, unless it was started with
 // --autoplay-policy=no-user-gesture-required; until then everything here is silent and in time.
 
+import { tone } from "../chassis/ring.js";
+
 const sound = new AudioContext();
 const CHIME = [[0, 784], [0.35, 587]]; // seconds, hertz
 const CHIME_MS = 1300;
@@ -18,19 +20,6 @@ export function whenHeard(changed) {
 }
 
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-
-function tone(after, pitch) {
-  const voice = sound.createOscillator();
-  const loud = sound.createGain();
-  const at = sound.currentTime + after;
-  voice.frequency.value = pitch;
-  loud.gain.setValueAtTime(0.0001, at);
-  loud.gain.exponentialRampToValueAtTime(0.6, at + 0.03);
-  loud.gain.exponentialRampToValueAtTime(0.0001, at + 0.9);
-  voice.connect(loud).connect(sound.destination);
-  voice.start(at);
-  voice.stop(at + 0.9);
-}
 
 const vietnamese = () => window.speechSynthesis?.getVoices().find((one) => /^vi\b/i.test(one.lang));
 
@@ -60,7 +49,7 @@ async function played(address) {
 /** Resolved when it was said. `address`: where the server has it as a sound; empty, or without answer: the chime alone. */
 export async function say(words, address) {
   if (!heard()) return;
-  for (const [after, pitch] of CHIME) tone(after, pitch);
+  for (const [after, pitch] of CHIME) tone(sound, after, pitch, 0.6, 0.9);
   await pause(CHIME_MS);
   const voice = vietnamese();
   try {
