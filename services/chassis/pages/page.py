@@ -7,7 +7,7 @@ a press after "back" the same command. Both are written by the macro `form`; nei
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -112,9 +112,10 @@ class Page:
         settings: Settings = self.request.app.state.system.settings
         return settings.demo
 
-    def show(self, template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
-        """`template` is `<service>/<file>`; `facts` are what it names."""
-        answer = HTMLResponse(rendered(template, self.speech, page=self, **facts), status)
+    def show(self, template: str, *, refused: Refusal | None = None, **facts: Any) -> HTMLResponse:
+        """`template` is `<service>/<file>`; `facts` are what it names. `refused` is said at its head."""
+        status = refused.status if refused else 200
+        answer = HTMLResponse(rendered(template, self.speech, page=self, refused=refused, **facts), status)
         if self._cookie:
             secure = self.request.url.scheme == "https"
             # As long as a session: a press that waits for a connection outlives the browser's window.
@@ -124,11 +125,25 @@ class Page:
 
     def refuse(self, template: str, refused: Refusal, **facts: Any) -> HTMLResponse:
         """The same page again, saying at its head what was refused and what to do; `facts` as for `show`."""
-        return self.show(template, status=refused.status, refused=refused, **facts)
+        return self.show(template, refused=refused, **facts)
 
     def go(self, address: str) -> Response:
         """After what a form asked for was done: on to the next page."""
         return RedirectResponse(address, 303)
+
+    async def after(
+        self,
+        pressed: Awaitable[Any],
+        address: str,
+        template: str,
+        facts: Callable[[], Awaitable[Mapping[str, Any]]],
+    ) -> Response:
+        """On to `address` when what was pressed is done; refused: `template`, with the `facts` as they are by then."""
+        try:
+            await pressed
+        except Refusal as refused:
+            return self.refuse(template, refused, **await facts())
+        return self.go(address)
 
     def form_secret(self) -> str:
         given = self.request.cookies.get(FORM_COOKIE, "") or self._cookie

@@ -112,6 +112,4 @@ async def _job(
 ) -> HTMLResponse:
     shown = await show_candidates(job, dispatches, who, now)
     facts: dict[str, Any] = {"centre": job[:5], "shown": shown, "why": WHY}
-    if refused:
-        return page.refuse("notify/coordinator-job.html", refused, **facts)
-    return page.show("notify/coordinator-job.html", refused=None, **facts)
+    return page.show("notify/coordinator-job.html", refused=refused, **facts)

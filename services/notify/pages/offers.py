@@ -5,7 +5,7 @@ The latter is a part of his own page, which another service has, and a page by i
 
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse
@@ -43,7 +43,7 @@ TOLD_FOR: Final = timedelta(minutes=3)
 
 @router.get("/o")
 async def open_page(page: ThePage, who: Whoever) -> HTMLResponse:
-    return page.show("notify/open-offer.html", signed_in=who.member is not None, refused=None)
+    return page.show("notify/open-offer.html", signed_in=who.member is not None)
 
 
 @router.post("/o")
@@ -90,26 +90,26 @@ async def offers(page: ThePage, dispatches: Dispatches, who: Volunteer, now: Now
 
 @router.get(f"{MINE}/offers/{{offer_id}}")
 async def one_offer(offer_id: OfferRef, page: ThePage, dispatches: Dispatches, who: Volunteer) -> HTMLResponse:
-    return page.show("notify/offer.html", offer=await show_offer(offer_id, dispatches, who), refused=None)
+    return page.show("notify/offer.html", **await _offer(offer_id, dispatches, who))
+
+
+async def _offer(offer_id: str, dispatches: Dispatches, who: Actor) -> dict[str, Any]:
+    return {"offer": await show_offer(offer_id, dispatches, who)}
 
 
 @router.post(f"{MINE}/offers/{{offer_id}}/accept")
 async def yes(
     offer_id: OfferRef, page: ThePage, form: TheForm, dispatches: Dispatches, who: Volunteer, now: Now
 ) -> Response:
-    try:
-        await accept_offer(offer_id, dispatches, who, form.once, now)
-    except Refusal as refused:
-        return page.refuse("notify/offer.html", refused, offer=await show_offer(offer_id, dispatches, who))
-    return page.go(f"{MINE}/offers/{offer_id}")
+    pressed = accept_offer(offer_id, dispatches, who, form.once, now)
+    return await page.after(
+        pressed, f"{MINE}/offers/{offer_id}", "notify/offer.html", partial(_offer, offer_id, dispatches, who)
+    )
 
 
 @router.post(f"{MINE}/offers/{{offer_id}}/decline")
 async def no(
     offer_id: OfferRef, page: ThePage, form: TheForm, dispatches: Dispatches, who: Volunteer, now: Now
 ) -> Response:
-    try:
-        await decline_offer(offer_id, dispatches, who, form.once, now)
-    except Refusal as refused:
-        return page.refuse("notify/offer.html", refused, offer=await show_offer(offer_id, dispatches, who))
-    return page.go("/volunteer")
+    pressed = decline_offer(offer_id, dispatches, who, form.once, now)
+    return await page.after(pressed, "/volunteer", "notify/offer.html", partial(_offer, offer_id, dispatches, who))

@@ -33,7 +33,7 @@ async def our_part_of_the_yaml(
 
 @router.get("/members/{member}/number")
 async def whose_number(member: MemberRef, page: ThePage, who: Annotated[Actor, may("coordinator")]) -> HTMLResponse:
-    return page.show("notify/settings-number.html", centre=member[:5], member=member, contact=None, refused=None)
+    return page.show("notify/settings-number.html", centre=member[:5], member=member, contact=None)
 
 
 @router.post("/members/{member}/number")
@@ -53,6 +53,6 @@ async def into_the_vault(
         given = form.into(ContactGivenHere, phone=form.text("phone"), purposes=[Purpose.VOLUNTEER], centre=member[:5])
         made = await give_contact(given, contacts, sealer, who, form.once, now)
     except Refusal as refused:
-        return page.show(template, status=refused.status, refused=refused, contact=None, **facts)
+        return page.refuse(template, refused, contact=None, **facts)
     shown = masked(e164(given.phone))
-    return page.show(template, refused=None, contact=made.contact_ref, number=shown, **facts)
+    return page.show(template, contact=made.contact_ref, number=shown, **facts)

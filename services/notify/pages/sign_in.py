@@ -25,7 +25,7 @@ MY_WORK = "/volunteer"
 
 @router.get("")
 async def sign_in_page(page: ThePage, who: Anyone) -> HTMLResponse:
-    return page.show("notify/sign-in.html", phone="", signed_in=who.member is not None, refused=None)
+    return page.show("notify/sign-in.html", phone="", signed_in=who.member is not None)
 
 
 @router.post("")
@@ -49,7 +49,7 @@ async def ask_for_code(
         await api_contacts.ask_for_code(asked, request, contacts, dispatches, documents, our, sealer, access, who, now)
     except Refusal as refused:
         return page.refuse("notify/sign-in.html", refused, phone=phone, signed_in=False)
-    return page.show("notify/code.html", phone=phone, refused=None)
+    return page.show("notify/code.html", phone=phone)
 
 
 @router.post("/code")

@@ -1,6 +1,7 @@
 """Setting up: who may sign in at this centre, and which device is a kiosk or a board here."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 import segno
@@ -10,6 +11,7 @@ from starlette.responses import HTMLResponse
 from services.chassis.access import Actor, may
 from services.chassis.errors import Refusal
 from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages.lists import whole
 from services.chassis.pages.speech import N_
 from services.chassis.web import Now, Router, TheAccess
 from services.contracts.words import AccountRef, CentreRef, Role
@@ -44,13 +46,14 @@ DEVICES: Final[Mapping[Role, str]] = {
 }
 NAME_MEANT: Final = N_("chữ thường không dấu, số, dấu chấm hoặc gạch, từ 2 đến 40 ký tự, ví dụ canbo.quay3")
 ROLE_MEANT: Final = N_("một trong các vai trò ở đây")
+ALL: Final = "queue/settings-accounts.html"
 
 
 @router.get("")
 async def accounts(
     centre: CentreRef, page: ThePage, views: QueueViews, sealer: QueueSealer, who: Keeper
 ) -> HTMLResponse:
-    return await _accounts(centre, page, views, sealer, who, None, "")
+    return page.show(ALL, **await _accounts(centre, views, sealer, who))
 
 
 @router.post("")
@@ -72,7 +75,7 @@ async def add(
     except Refusal as refused:
         meant = {"name": NAME_MEANT, "roles": ROLE_MEANT}
         said = at_fields(refused, page, ("name", "roles", "password"), meant)
-        return await _accounts(centre, page, views, sealer, who, said, name)
+        return page.refuse(ALL, said, **await _accounts(centre, views, sealer, who) | {"name": name})
     return page.go(f"/settings/{centre}/accounts")
 
 
@@ -88,11 +91,9 @@ async def disable(
     who: Keeper,
     now: Now,
 ) -> Response:
-    try:
-        await disable_account(account, documents, sealer, who, form.once, now)
-    except Refusal as refused:
-        return await _accounts(centre, page, views, sealer, who, refused, "")
-    return page.go(f"/settings/{centre}/accounts")
+    pressed = disable_account(account, documents, sealer, who, form.once, now)
+    again = partial(_accounts, centre, views, sealer, who)
+    return await page.after(pressed, f"/settings/{centre}/accounts", ALL, again)
 
 
 @router.post("/{account}/enable")
@@ -107,11 +108,9 @@ async def enable(
     who: Keeper,
     now: Now,
 ) -> Response:
-    try:
-        await enable_account(account, documents, who, form.once, now)
-    except Refusal as refused:
-        return await _accounts(centre, page, views, sealer, who, refused, "")
-    return page.go(f"/settings/{centre}/accounts")
+    pressed = enable_account(account, documents, who, form.once, now)
+    again = partial(_accounts, centre, views, sealer, who)
+    return await page.after(pressed, f"/settings/{centre}/accounts", ALL, again)
 
 
 @router.post("/{account}/password")
@@ -131,7 +130,7 @@ async def new_password(
         given = form.into(NewPassword, password=form.text("password"))
         await set_password(account, given, documents, sealer, access, who, form.once, now)
     except Refusal as refused:
-        return await _accounts(centre, page, views, sealer, who, refused, "")
+        return page.refuse(ALL, refused, **await _accounts(centre, views, sealer, who))
     return page.go(f"/settings/{centre}/accounts")
 
 
@@ -152,25 +151,17 @@ async def token(
     try:
         given = await renew_device_token(account, NewToken(), documents, sealer, access, who, form.once, now)
     except Refusal as refused:
-        return await _accounts(centre, page, views, sealer, who, refused, "")
+        return page.refuse(ALL, refused, **await _accounts(centre, views, sealer, who))
     address = page.link(f"/device#{given.token}")
     code = segno.make(address, error="l", micro=False).svg_inline(scale=3, border=2, omitsize=True)
     name = form.text("name")
     return page.show("queue/settings-token.html", centre=centre, given=given, address=address, code=code, name=name)
 
 
-async def _accounts(
-    centre: str,
-    page: ThePage,
-    views: QueueViews,
-    sealer: QueueSealer,
-    who: Actor,
-    refused: Refusal | None,
-    name: str,
-) -> HTMLResponse:
+async def _accounts(centre: str, views: QueueViews, sealer: QueueSealer, who: Actor) -> dict[str, Any]:
     found = await _all(centre, views, sealer, who)
     operates = who.is_a("operator")
-    facts: dict[str, Any] = {
+    return {
         "centre": centre,
         "people": [one for one in found if not DEVICES.keys() & set(one.roles)],
         "devices": [one for one in found if DEVICES.keys() & set(one.roles)],
@@ -178,18 +169,11 @@ async def _accounts(
         "person_roles": PEOPLE if operates else {Role.STAFF: PEOPLE[Role.STAFF]},
         "device_roles": DEVICES,
         "operates": operates,
-        "name": name,
+        "name": "",
     }
-    template = "queue/settings-accounts.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
 
 
 async def _all(centre: str, views: QueueViews, sealer: QueueSealer, who: Actor) -> list[ListedAccount]:
     """Of this centre, by name."""
-    found: list[ListedAccount] = []
-    after = None
-    while (listed := await list_accounts(views, sealer, who, after=after, limit=200)).accounts:
-        found += [one for one in listed.accounts if centre in one.centres]
-        if (after := listed.next) is None:
-            break
-    return sorted(found, key=lambda one: one.name or "")
+    found = await whole(partial(list_accounts, views, sealer, who), lambda part: part.accounts)
+    return sorted((one for one in found if centre in one.centres), key=lambda one: one.name or "")

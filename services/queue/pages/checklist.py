@@ -24,7 +24,7 @@ async def papers(
     ticket: TicketPath, page: ThePage, halls: Halls, centres: Centres, views: OurViews, who: Helper, now: Now
 ) -> HTMLResponse:
     shown = await show_ticket(ticket, halls, centres, views, who, now)
-    return page.show("queue/checklist.html", ticket=shown, refused=None)
+    return page.show("queue/checklist.html", ticket=shown)
 
 
 @router.post("/{ticket}")

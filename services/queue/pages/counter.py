@@ -13,7 +13,7 @@ from fastapi import Response
 from starlette.responses import HTMLResponse
 
 from services.chassis.access import Actor, TicketPath, may
-from services.chassis.errors import NotFound, Refusal
+from services.chassis.errors import NotFound
 from services.chassis.pages import TheForm, ThePage
 from services.chassis.web import Now, Router
 from services.contracts.words import CounterNumber
@@ -62,7 +62,7 @@ async def choose(page: ThePage, halls: Halls, centres: Centres, who: Clerk, now:
     listed = await list_counters(_centre(who), halls, centres, who, now)
     offered = await list_services(_centre(who), halls, centres, who, now)
     names = {service.code: getattr(service.name, page.language) for service in offered.services}
-    return page.show("queue/counters.html", counters=listed.counters, names=names, centre=offered.name, refused=None)
+    return page.show("queue/counters.html", counters=listed.counters, names=names, centre=offered.name)
 
 
 @router.get("/{counter}")
@@ -70,7 +70,7 @@ async def counter_page(
     counter: CounterNumber, page: ThePage, halls: Halls, centres: Centres, views: OurViews, who: Clerk, now: Now
 ) -> HTMLResponse:
     facts = await _facts(counter, page, halls, centres, views, who, now)
-    return page.show("queue/counter.html", refused=None, **facts)
+    return page.show("queue/counter.html", **facts)
 
 
 @router.post("/{counter}/{press}")
@@ -136,12 +136,8 @@ async def _after(
     now: Now,
 ) -> Response:
     """The counter as it stands now, and why not if it was refused."""
-    try:
-        await pressed
-    except Refusal as refused:
-        facts = await _facts(counter, page, halls, centres, views, who, now)
-        return page.refuse("queue/counter.html", refused, **facts)
-    return page.go(f"/counter/{counter}")
+    again = partial(_facts, counter, page, halls, centres, views, who, now)
+    return await page.after(pressed, f"/counter/{counter}", "queue/counter.html", again)
 
 
 async def _facts(

@@ -28,7 +28,7 @@ class NotADevice(SignInNeeded):
 
 @router.get("/device")
 async def device_page(page: ThePage, who: Anyone) -> HTMLResponse:
-    return page.show("queue/device.html", refused=None)
+    return page.show("queue/device.html")
 
 
 @router.post("/device")

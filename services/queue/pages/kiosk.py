@@ -52,7 +52,7 @@ async def checklist(service: Code, page: ThePage, halls: Halls, centres: Centres
 async def wishes(service: Code, page: ThePage, halls: Halls, centres: Centres, who: Kiosk, now: Now) -> HTMLResponse:
     """Do you need anything else?"""
     offered = await _offered(halls, centres, who, now)
-    return page.show("queue/kiosk-wishes.html", offered=offered, service=_service(offered, service), refused=None)
+    return page.show("queue/kiosk-wishes.html", offered=offered, service=_service(offered, service))
 
 
 @router.post("/take/{service}/wishes")

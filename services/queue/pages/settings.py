@@ -69,7 +69,7 @@ Fields = Mapping[str, str]
 async def which_centre(page: ThePage, who: Keeper) -> Response:
     if len(who.centres) == 1:
         return page.go(f"/settings/{min(who.centres)}")
-    return page.show("queue/settings-centres.html", centres=sorted(who.centres), refused=None)
+    return page.show("queue/settings-centres.html", centres=sorted(who.centres))
 
 
 @router.post("/settings")
@@ -163,7 +163,7 @@ async def _hours(
         "today": today,
     }
     template = "queue/settings-hours.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
+    return page.show(template, refused=refused, **facts)
 
 
 def spans_in(text: str) -> tuple[str, ...]:
@@ -313,7 +313,7 @@ async def _service(
         "pictograms": PICTOGRAMS,
     }
     template = "queue/settings-service.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
+    return page.show(template, refused=refused, **facts)
 
 
 def _values(service: ServiceConfig | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ Anyone = Annotated[Actor, may("anyone")]
 
 @router.get("/sign-in")
 async def sign_in_page(page: ThePage, who: Anyone, back: Annotated[str, Query(max_length=200)] = "/") -> HTMLResponse:
-    return page.show("queue/sign-in.html", back=own_address(back), name="", refused=None)
+    return page.show("queue/sign-in.html", back=own_address(back), name="")
 
 
 @router.post("/sign-in")

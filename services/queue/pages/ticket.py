@@ -44,9 +44,9 @@ async def ticket_page(
     now: Now,
 ) -> Response:
     if who.ticket is None:
-        return page.show("queue/ticket-open.html", refused=None)
+        return page.show("queue/ticket-open.html")
     try:
-        return page.show("queue/ticket.html", refused=None, **await _facts(halls, centres, opinions, views, who, now))
+        return page.show("queue/ticket.html", **await _facts(halls, centres, opinions, views, who, now))
     except NotFound as gone:
         answer = page.refuse("queue/ticket-open.html", gone)
         drop_pass(answer, request)
@@ -77,7 +77,7 @@ async def open_ticket(
         facts = await _facts(halls, centres, opinions, views, page.who, now)
     except NotFound as refused:
         return page.refuse("queue/ticket-open.html", refused)
-    answer = page.show("queue/ticket.html", refused=None, **facts) if form.ticked("script") else page.go("/ticket")
+    answer = page.show("queue/ticket.html", **facts) if form.ticked("script") else page.go("/ticket")
     keep_pass(answer, request, given)
     return answer
 
@@ -112,7 +112,7 @@ async def help_me(
 @router.get("/cancel")
 async def really(page: ThePage, halls: Halls, centres: Centres, views: OurViews, who: Holder, now: Now) -> HTMLResponse:
     ticket = await show_ticket(_ticket(who), halls, centres, views, who, now)
-    return page.show("queue/ticket-cancel.html", ticket=ticket, refused=None)
+    return page.show("queue/ticket-cancel.html", ticket=ticket)
 
 
 @router.post("/cancel")

@@ -5,6 +5,7 @@ browser.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Response
@@ -13,6 +14,7 @@ from starlette.responses import HTMLResponse
 from services.chassis.access import Actor, may
 from services.chassis.errors import Refusal
 from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages.lists import whole
 from services.chassis.pages.page import FormNotValid
 from services.chassis.pages.speech import N_
 from services.chassis.web import Now, Router
@@ -29,7 +31,7 @@ from services.training.api import (
     record_attendance,
     show_session,
 )
-from services.training.shapes import AttendanceGiven, EnrolmentGiven, MarkGiven, SessionGiven, SessionListed
+from services.training.shapes import AttendanceGiven, EnrolmentGiven, MarkGiven, SessionGiven
 
 router = Router(prefix="/training/settings", tags=["pages"], include_in_schema=False)
 
@@ -37,6 +39,7 @@ Coordinator = Annotated[Actor, may("coordinator")]
 
 MEMBER_MEANT: Final = N_("một đoàn viên trong danh sách")
 DAY_MEANT: Final = N_("ngày và giờ bắt đầu")
+ONE: Final = "training/settings-session.html"
 
 
 # ---------------------------------------------------------------------------------------------------------- sessions
@@ -85,12 +88,7 @@ async def _sessions(
     refused: Refusal | None,
     typed: Mapping[str, str],
 ) -> HTMLResponse:
-    found: list[SessionListed] = []
-    after = None
-    while (listed := await list_sessions(centre, our, who, after=after, limit=200)).sessions:
-        found += listed.sessions
-        if (after := listed.next) is None:
-            break
+    found = await whole(partial(list_sessions, centre, our, who), lambda part: part.sessions)
     found.sort(key=lambda one: one.starts)
     facts: dict[str, Any] = {
         "centre": centre,
@@ -100,7 +98,7 @@ async def _sessions(
         "values": {"course": "", "day": "", "time": "08:00", "minutes": "120", "places": "15"} | dict(typed),
     }
     template = "training/settings.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
+    return page.show(template, refused=refused, **facts)
 
 
 # -------------------------------------------------------------------------------------------------------- one session
@@ -110,7 +108,7 @@ async def _sessions(
 async def one_session(
     session: SessionRef, page: ThePage, documents: Sessions, who: Coordinator, now: Now
 ) -> HTMLResponse:
-    return await _session(session, page, documents, who, now, None)
+    return page.show(ONE, **await _session(session, documents, who, now))
 
 
 @router.post("/sessions/{session}/enrol")
@@ -125,7 +123,7 @@ async def enrol(
     except Refusal as refused:
         if isinstance(refused, FormNotValid):
             refused = FormNotValid({"member": page.speech._(MEMBER_MEANT)})
-        return await _session(session, page, documents, who, now, refused)
+        return page.refuse(ONE, refused, **await _session(session, documents, who, now))
     return page.go(f"/training/settings/sessions/{session}")
 
 
@@ -139,11 +137,9 @@ async def give_back(
     who: Coordinator,
     now: Now,
 ) -> Response:
-    try:
-        await cancel_enrolment(session, member, documents, who, form.once, now)
-    except Refusal as refused:
-        return await _session(session, page, documents, who, now, refused)
-    return page.go(f"/training/settings/sessions/{session}")
+    cancelled = cancel_enrolment(session, member, documents, who, form.once, now)
+    again = partial(_session, session, documents, who, now)
+    return await page.after(cancelled, f"/training/settings/sessions/{session}", ONE, again)
 
 
 @router.post("/sessions/{session}/attendance")
@@ -160,16 +156,14 @@ async def who_came(
         given = form.into(AttendanceGiven, marks=marks)
         await record_attendance(session, given, documents, who, form.once, now)
     except Refusal as refused:
-        return await _session(session, page, documents, who, now, refused)
+        return page.refuse(ONE, refused, **await _session(session, documents, who, now))
     return page.go(f"/training/settings/sessions/{session}")
 
 
-async def _session(
-    session: str, page: ThePage, documents: Sessions, who: Actor, now: Now, refused: Refusal | None
-) -> HTMLResponse:
+async def _session(session: str, documents: Sessions, who: Actor, now: Now) -> dict[str, Any]:
     shown = await show_session(session, documents, who)
     courses = {course.code: course for course in (await list_courses(who)).courses}
-    facts: dict[str, Any] = {
+    return {
         "centre": session[:5],
         "session": shown,
         "course": courses.get(shown.course),
@@ -177,5 +171,3 @@ async def _session(
         "booked": [one for one in shown.learners if one.place == "booked"],
         "waiting": [one for one in shown.learners if one.place == "waiting"],
     }
-    template = "training/settings-session.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)

@@ -4,6 +4,7 @@ what can be done about each by hand. A page of its own too; `/coordinator/{centr
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final, get_args
 
 from fastapi import Response
@@ -11,7 +12,8 @@ from starlette.responses import HTMLResponse
 
 from services.chassis.access import Actor, may
 from services.chassis.errors import Invalid, Refusal
-from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages import Form, TheForm, ThePage
+from services.chassis.pages.lists import whole
 from services.chassis.pages.speech import N_, name_order
 from services.chassis.web import Now, Router
 from services.contracts.words import AssistanceRef, AssistanceResult, CentreRef, Instead, RideRef
@@ -92,11 +94,20 @@ RESULTS: Final[Mapping[AssistanceResult, str]] = {
 }
 CAN_BE_SAID: Final = tuple(get_args(Result))
 ELSEWHERE: Final = N_("nơi khác")
+A_RIDE: Final = "volunteers/coordinator-ride.html"
+A_HELP: Final = "volunteers/coordinator-help.html"
 
 
 class NobodyChosen(Invalid):
     en = "Choose a member first."
     vi = "Hãy chọn một đoàn viên."
+
+
+def chosen(form: Form) -> str:
+    """The member that was chosen; raises `NobodyChosen`."""
+    if member := form.text("member"):
+        return member
+    raise NobodyChosen
 
 
 # ------------------------------------------------------------------------------------------------ the screen's parts
@@ -122,8 +133,8 @@ async def floor_and_rides(
     return page.show(
         "volunteers/coordinator.html",
         centre=centre,
-        floor=sorted(floor, key=_by_name),
-        due=sorted([one for one in today.members if one.member not in here], key=_by_name),
+        floor=sorted(floor, key=by_name),
+        due=sorted([one for one in today.members if one.member not in here], key=by_name),
         others=[one for one in people if one.active and one.member not in here],
         today=today,
         helping={one.member: one for one in helps if one.state is HelpStage.TAKEN},
@@ -140,40 +151,25 @@ async def floor_and_rides(
     )
 
 
-def _by_name(one: OnDuty | MemberShown) -> tuple[Any, ...]:
+def by_name(one: OnDuty | MemberShown) -> tuple[Any, ...]:
     return name_order(one.name or "")
 
 
 async def rides_of(centre: str, our: OurViews, who: Actor, now: Now) -> list[RideListed]:
     """Today's, the one that has waited longest at the head."""
-    found: list[RideListed] = []
-    after = None
-    while (listed := await list_rides(centre, our, who, now, after=after, limit=200)).rides:
-        found += listed.rides
-        if (after := listed.next) is None:
-            break
+    found = await whole(partial(list_rides, centre, our, who, now), lambda part: part.rides)
     return sorted(found, key=lambda one: one.since)
 
 
 async def helps_of(centre: str, our: OurViews, who: Actor, now: Now) -> list[AssistanceListed]:
-    found: list[AssistanceListed] = []
-    after = None
-    while (listed := await list_assistances(centre, our, who, now, after=after, limit=200)).assistances:
-        found += listed.assistances
-        if (after := listed.next) is None:
-            break
+    found = await whole(partial(list_assistances, centre, our, who, now), lambda part: part.assistances)
     return sorted(found, key=lambda one: one.since)
 
 
 async def people_of(centre: str, our: OurViews, sealer: OurSealer, who: Actor) -> list[MemberShown]:
     """All members, as a list of names is sorted here."""
-    found: list[MemberShown] = []
-    after = None
-    while (listed := await list_members(centre, our, sealer, who, after=after, limit=200)).members:
-        found += listed.members
-        if (after := listed.next) is None:
-            break
-    return sorted(found, key=_by_name)
+    found = await whole(partial(list_members, centre, our, sealer, who), lambda part: part.members)
+    return sorted(found, key=by_name)
 
 
 @router.get("/{centre}/people")
@@ -188,9 +184,7 @@ async def let_in(
     centre: CentreRef, page: ThePage, form: TheForm, members: Members, who: Coordinator, now: Now
 ) -> Response:
     """For somebody whose phone is empty."""
-    if not form.text("member"):
-        raise NobodyChosen
-    await check_in(centre, members, who, form.once, now, form.into(WhoCheck, member=form.text("member")))
+    await check_in(centre, members, who, form.once, now, form.into(WhoCheck, member=chosen(form)))
     return page.go(f"/coordinator/{centre}")
 
 
@@ -198,9 +192,7 @@ async def let_in(
 async def let_go(
     centre: CentreRef, page: ThePage, form: TheForm, members: Members, who: Coordinator, now: Now
 ) -> Response:
-    if not form.text("member"):
-        raise NobodyChosen
-    await check_out(centre, members, who, form.once, now, form.into(WhoCheck, member=form.text("member")))
+    await check_out(centre, members, who, form.once, now, form.into(WhoCheck, member=chosen(form)))
     return page.go(f"/coordinator/{centre}")
 
 
@@ -218,7 +210,7 @@ async def one_ride(
     sealer: OurSealer,
     who: Coordinator,
 ) -> HTMLResponse:
-    return await _ride(page, None, None, ride_id, rides, members, centres, our, sealer, who)
+    return page.show(A_RIDE, **await _ride(ride_id, rides, members, centres, our, sealer, who))
 
 
 @router.get("/rides/{ride_id}/destination")
@@ -234,36 +226,26 @@ async def where_to(
 ) -> HTMLResponse:
     """For the taxi: opened for her, and the opening is in the log."""
     opened = (await show_ride(ride_id, rides, members, sealer, who)).destination
-    return await _ride(page, None, opened or "", ride_id, rides, members, centres, our, sealer, who)
+    facts = await _ride(ride_id, rides, members, centres, our, sealer, who)
+    return page.show(A_RIDE, **facts | {"destination": opened or ""})
 
 
 async def _ride(
-    page: ThePage,
-    refused: Refusal | None,
-    destination: str | None,
-    ride_id: str,
-    rides: Rides,
-    members: Members,
-    centres: Centres,
-    our: OurViews,
-    sealer: OurSealer,
-    who: Actor,
-) -> HTMLResponse:
+    ride_id: str, rides: Rides, members: Members, centres: Centres, our: OurViews, sealer: OurSealer, who: Actor
+) -> dict[str, Any]:
     shown, ride = await ride_for(ride_id, rides, members, sealer, who)
     centre = ride_id[:5]
-    facts: dict[str, Any] = {
+    return {
         "centre": centre,
         "ride": shown,
         "known": ride.destination is not None,
         "reachable": ride.ticket.contact_ref is not None,
-        "destination": destination,
+        "destination": None,
         "hamlets": (await list_hamlets(centre, centres, who)).hamlets,
         "people": [one for one in await people_of(centre, our, sealer, who) if one.active],
         "words": RIDE,
         "instead_words": INSTEAD,
     }
-    template = "volunteers/coordinator-ride.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
 
 
 @router.post("/rides/{ride_id}/assign")
@@ -280,12 +262,10 @@ async def give_ride(
     now: Now,
 ) -> Response:
     try:
-        if not form.text("member"):
-            raise NobodyChosen
-        given = form.into(GivenTo, member=form.text("member"))
+        given = form.into(GivenTo, member=chosen(form))
         await assign_ride(ride_id, given, rides, members, who, form.once, now)
     except Refusal as refused:
-        return await _ride(page, refused, None, ride_id, rides, members, centres, our, sealer, who)
+        return page.refuse(A_RIDE, refused, **await _ride(ride_id, rides, members, centres, our, sealer, who))
     return page.go(f"/coordinator/{ride_id[:5]}")
 
 
@@ -302,11 +282,9 @@ async def take_back(
     who: Coordinator,
     now: Now,
 ) -> Response:
-    try:
-        await release(ride_id, rides, who, form.once, now)
-    except Refusal as refused:
-        return await _ride(page, refused, None, ride_id, rides, members, centres, our, sealer, who)
-    return page.go(f"/coordinator/{ride_id[:5]}")
+    released = release(ride_id, rides, who, form.once, now)
+    again = partial(_ride, ride_id, rides, members, centres, our, sealer, who)
+    return await page.after(released, f"/coordinator/{ride_id[:5]}", A_RIDE, again)
 
 
 @router.post("/rides/{ride_id}/end")
@@ -327,7 +305,7 @@ async def end_ride(
         end = form.into(RideEnd, instead=form.text("instead") or None)
         await cancel_ride(ride_id, rides, who, form.once, now, end)
     except Refusal as refused:
-        return await _ride(page, refused, None, ride_id, rides, members, centres, our, sealer, who)
+        return page.refuse(A_RIDE, refused, **await _ride(ride_id, rides, members, centres, our, sealer, who))
     return page.go(f"/coordinator/{ride_id[:5]}")
 
 
@@ -343,27 +321,19 @@ async def one_help(
     sealer: OurSealer,
     who: Coordinator,
 ) -> HTMLResponse:
-    return await _help(page, None, assistance_id, assistances, members, sealer, who)
+    return page.show(A_HELP, **await _help(assistance_id, assistances, members, sealer, who))
 
 
 async def _help(
-    page: ThePage,
-    refused: Refusal | None,
-    assistance_id: str,
-    assistances: Assistances,
-    members: Members,
-    sealer: OurSealer,
-    who: Actor,
-) -> HTMLResponse:
-    facts: dict[str, Any] = {
+    assistance_id: str, assistances: Assistances, members: Members, sealer: OurSealer, who: Actor
+) -> dict[str, Any]:
+    return {
         "centre": assistance_id[:5],
         "help": await show_assistance(assistance_id, assistances, members, sealer, who),
         "words": HELP,
         "results": RESULTS,
         "can_be_said": CAN_BE_SAID,
     }
-    template = "volunteers/coordinator-help.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
 
 
 @router.post("/help/{assistance_id}/finish")
@@ -382,7 +352,7 @@ async def helped(
         came = form.into(WhatCameOfIt, result=form.text("result"))
         await finish_assistance(assistance_id, came, assistances, who, form.once, now)
     except Refusal as refused:
-        return await _help(page, refused, assistance_id, assistances, members, sealer, who)
+        return page.refuse(A_HELP, refused, **await _help(assistance_id, assistances, members, sealer, who))
     return page.go(f"/coordinator/{assistance_id[:5]}")
 
 
@@ -397,8 +367,6 @@ async def not_needed(
     who: Coordinator,
     now: Now,
 ) -> Response:
-    try:
-        await cancel_assistance(assistance_id, assistances, who, form.once, now)
-    except Refusal as refused:
-        return await _help(page, refused, assistance_id, assistances, members, sealer, who)
-    return page.go(f"/coordinator/{assistance_id[:5]}")
+    cancelled = cancel_assistance(assistance_id, assistances, who, form.once, now)
+    again = partial(_help, assistance_id, assistances, members, sealer, who)
+    return await page.after(cancelled, f"/coordinator/{assistance_id[:5]}", A_HELP, again)

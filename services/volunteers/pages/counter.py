@@ -4,13 +4,14 @@ for a browser without JavaScript; the counter's page fetches its part by its id.
 
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Response
 from starlette.responses import HTMLResponse
 
 from services.chassis.access import Actor, TicketPath, may
-from services.chassis.errors import NotFound, Refusal
+from services.chassis.errors import NotFound
 from services.chassis.pages import TheForm, ThePage
 from services.chassis.web import Now, Router
 from services.contracts.words import CounterNumber
@@ -43,8 +44,8 @@ async def help_and_ride(
     sealer: OurSealer,
     who: Clerk,
 ) -> HTMLResponse:
-    facts = await _facts(ticket, rides, assistances, members, sealer, who)
-    return page.show("volunteers/counter.html", counter=counter, ticket=ticket, refused=None, **facts)
+    facts = await _facts(counter, ticket, rides, assistances, members, sealer, who)
+    return page.show("volunteers/counter.html", **facts)
 
 
 @router.post("/{counter}/{ticket}/help")
@@ -94,16 +95,18 @@ async def _after(
     sealer: OurSealer,
     who: Actor,
 ) -> Response:
-    try:
-        await asked
-    except Refusal as refused:
-        facts = await _facts(ticket, rides, assistances, members, sealer, who)
-        return page.refuse("volunteers/counter.html", refused, counter=counter, ticket=ticket, **facts)
-    return page.go(f"/counter/{counter}")
+    again = partial(_facts, counter, ticket, rides, assistances, members, sealer, who)
+    return await page.after(asked, f"/counter/{counter}", "volunteers/counter.html", again)
 
 
 async def _facts(
-    ticket: str, rides: Rides, assistances: Assistances, members: Members, sealer: OurSealer, who: Actor
+    counter: int,
+    ticket: str,
+    rides: Rides,
+    assistances: Assistances,
+    members: Members,
+    sealer: OurSealer,
+    who: Actor,
 ) -> dict[str, Any]:
     help: AssistanceShown | None = None
     ride: RideShown | None = None
@@ -113,4 +116,4 @@ async def _facts(
     with suppress(NotFound):
         ride, found = await ride_for(f"{ticket}-ride", rides, members, sealer, who)
         known = found.destination is not None
-    return {"help": help, "ride": ride, "known": known}
+    return {"counter": counter, "ticket": ticket, "help": help, "ride": ride, "known": known}

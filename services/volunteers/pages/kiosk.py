@@ -60,7 +60,7 @@ async def where_to(page: ThePage, centres: Centres, who: Kiosk) -> Response:
     if page.ticket is None or not who.reaches(centre_of(page.ticket)):
         return page.go("/kiosk")
     hamlets = (await list_hamlets(centre_of(page.ticket), centres, who)).hamlets
-    return page.show("volunteers/kiosk-ride.html", hamlets=hamlets, destination="", refused=None)
+    return page.show("volunteers/kiosk-ride.html", hamlets=hamlets, destination="")
 
 
 @router.post("/ride")

@@ -4,6 +4,7 @@ What he is asked to do is the notifier's to know: a part of the page that the br
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Response
@@ -13,7 +14,7 @@ from services.chassis.access import Actor, may
 from services.chassis.errors import NotFound, Refusal
 from services.chassis.pages import TheForm, ThePage
 from services.chassis.web import Now, Router
-from services.contracts.words import AssistanceRef, AssistanceResult, JobRef, RideRef
+from services.contracts.words import AssistanceRef, JobRef, RideRef
 from services.volunteers.api import (
     Assistances,
     Centres,
@@ -35,40 +36,34 @@ from services.volunteers.api import (
     show_ride,
 )
 from services.volunteers.api_members import check_in, check_out, list_hamlets, show_member
+from services.volunteers.pages.coordinator import CAN_BE_SAID
 from services.volunteers.shapes import AssistanceShown, RideShown, WhatCameOfIt
 
 router = Router(prefix="/volunteer", tags=["pages"], include_in_schema=False)
 
 Me = Annotated[Actor, may("volunteer")]
 HOME: Final = "/volunteer"
-RESULTS: Final = tuple(result for result in AssistanceResult if result is not AssistanceResult.NOT_RECORDED)
 
 
 @router.get("")
 async def my_work(page: ThePage, members: Members, centres: Centres, our: OurViews, who: Me, now: Now) -> HTMLResponse:
-    return page.show("volunteers/my.html", refused=None, **await _mine(members, centres, our, who, now))
+    return page.show("volunteers/my.html", **await _mine(members, centres, our, who, now))
 
 
 @router.post("/check-in")
 async def arrive(
     page: ThePage, form: TheForm, members: Members, centres: Centres, our: OurViews, who: Me, now: Now
 ) -> Response:
-    try:
-        await check_in(_centre(who), members, who, form.once, now)
-    except Refusal as refused:
-        return page.refuse("volunteers/my.html", refused, **await _mine(members, centres, our, who, now))
-    return page.go(HOME)
+    pressed = check_in(_centre(who), members, who, form.once, now)
+    return await page.after(pressed, HOME, "volunteers/my.html", partial(_mine, members, centres, our, who, now))
 
 
 @router.post("/check-out")
 async def leave(
     page: ThePage, form: TheForm, members: Members, centres: Centres, our: OurViews, who: Me, now: Now
 ) -> Response:
-    try:
-        await check_out(_centre(who), members, who, form.once, now)
-    except Refusal as refused:
-        return page.refuse("volunteers/my.html", refused, **await _mine(members, centres, our, who, now))
-    return page.go(HOME)
+    pressed = check_out(_centre(who), members, who, form.once, now)
+    return await page.after(pressed, HOME, "volunteers/my.html", partial(_mine, members, centres, our, who, now))
 
 
 async def _mine(members: Members, centres: Centres, our: OurViews, who: Actor, now: datetime) -> dict[str, Any]:
@@ -78,7 +73,7 @@ async def _mine(members: Members, centres: Centres, our: OurViews, who: Actor, n
         "jobs": (await my_jobs(our, who)).jobs,
         "done": (await done_today(our, who, now)).done,
         "hamlets": (await list_hamlets(_centre(who), centres, who)).hamlets,
-        "results": RESULTS,
+        "results": CAN_BE_SAID,
     }
 
 
@@ -98,10 +93,8 @@ async def one_job(
 ) -> HTMLResponse:
     """Whole: the driver of an open ride reads here where to. It is not asked for again while nothing changes."""
     if job.endswith("-ride"):
-        return page.show(
-            "volunteers/my-ride.html", refused=None, **await _ride(job, rides, members, centres, sealer, who)
-        )
-    return page.show("volunteers/my-help.html", refused=None, **await _help(job, assistances, members, sealer, who))
+        return page.show("volunteers/my-ride.html", **await _ride(job, rides, members, centres, sealer, who))
+    return page.show("volunteers/my-help.html", **await _help(job, assistances, members, sealer, who))
 
 
 @router.get("/jobs/{job}/state")
@@ -112,12 +105,12 @@ async def state_of_job(
     try:
         if job.endswith("-ride"):
             ride, _ = await ride_for(job, rides, members, sealer, who)
-            state = f"{ride.state.value} {ride.driver == who.member}"
+            state = _state(ride, ride.driver == who.member)
         else:
             help = await show_assistance(job, assistances, members, sealer, who)
-            state = f"{help.state.value} {help.member == who.member}"
+            state = _state(help, help.member == who.member)
     except NotFound:
-        state = "unknown"
+        state = _state(None, False)
     return page.show("volunteers/my-state.html", state=state)
 
 
@@ -154,12 +147,9 @@ async def she_is_on(
     who: Me,
     now: Now,
 ) -> Response:
-    try:
-        await pick_up(ride_id, rides, who, form.once, now)
-    except Refusal as refused:
-        facts = await _ride(ride_id, rides, members, centres, sealer, who)
-        return page.refuse("volunteers/my-ride.html", refused, **facts)
-    return page.go(f"{HOME}/jobs/{ride_id}")
+    pressed = pick_up(ride_id, rides, who, form.once, now)
+    again = partial(_ride, ride_id, rides, members, centres, sealer, who)
+    return await page.after(pressed, f"{HOME}/jobs/{ride_id}", "volunteers/my-ride.html", again)
 
 
 @router.post("/jobs/{ride_id}/drop-off")
@@ -174,20 +164,16 @@ async def she_is_home(
     who: Me,
     now: Now,
 ) -> Response:
-    try:
-        await drop_off(ride_id, rides, who, form.once, now)
-    except Refusal as refused:
-        facts = await _ride(ride_id, rides, members, centres, sealer, who)
-        return page.refuse("volunteers/my-ride.html", refused, **facts)
-    return page.go(f"{HOME}/jobs/{ride_id}")
+    pressed = drop_off(ride_id, rides, who, form.once, now)
+    again = partial(_ride, ride_id, rides, members, centres, sealer, who)
+    return await page.after(pressed, f"{HOME}/jobs/{ride_id}", "volunteers/my-ride.html", again)
 
 
 @router.get("/jobs/{ride_id}/give-back")
 async def really_not(
     ride_id: RideRef, page: ThePage, rides: Rides, members: Members, sealer: OurSealer, who: Me
 ) -> HTMLResponse:
-    ride, _ = await ride_for(ride_id, rides, members, sealer, who)
-    return page.show("volunteers/my-give-back.html", ride=ride, refused=None)
+    return page.show("volunteers/my-give-back.html", **await _to_give_back(ride_id, rides, members, sealer, who))
 
 
 @router.post("/jobs/{ride_id}/give-back")
@@ -202,12 +188,14 @@ async def somebody_else_must(
     now: Now,
 ) -> Response:
     """I cannot: others are asked. Or nobody needs to drive, she said: the ride is over."""
-    try:
-        await (cancel_ride if form.ticked("over") else release)(ride_id, rides, who, form.once, now)
-    except Refusal as refused:
-        ride, _ = await ride_for(ride_id, rides, members, sealer, who)
-        return page.refuse("volunteers/my-give-back.html", refused, ride=ride)
-    return page.go(HOME)
+    pressed = (cancel_ride if form.ticked("over") else release)(ride_id, rides, who, form.once, now)
+    again = partial(_to_give_back, ride_id, rides, members, sealer, who)
+    return await page.after(pressed, HOME, "volunteers/my-give-back.html", again)
+
+
+async def _to_give_back(ride_id: str, rides: Rides, members: Members, sealer: OurSealer, who: Actor) -> dict[str, Any]:
+    ride, _ = await ride_for(ride_id, rides, members, sealer, who)
+    return {"ride": ride}
 
 
 async def _ride(
@@ -218,10 +206,9 @@ async def _ride(
         ride = await show_ride(ride_id, rides, members, sealer, who)
     except NotFound:
         ride = None  # accepted this moment: the ride will hear of it
-    state = f"{ride.state.value} {ride.driver == who.member}" if ride else "unknown"
     hamlets = (await list_hamlets(_centre(who), centres, who)).hamlets
     mine = ride is not None and ride.driver == who.member
-    return {"ride": ride, "ride_id": ride_id, "mine": mine, "hamlets": hamlets, "state": state}
+    return {"ride": ride, "ride_id": ride_id, "mine": mine, "hamlets": hamlets, "state": _state(ride, mine)}
 
 
 async def _help(
@@ -232,9 +219,19 @@ async def _help(
         help = await show_assistance(assistance_id, assistances, members, sealer, who)
     except NotFound:
         help = None
-    state = f"{help.state.value} {help.member == who.member}" if help else "unknown"
     mine = help is not None and help.member == who.member
-    return {"help": help, "help_id": assistance_id, "mine": mine, "results": RESULTS, "state": state}
+    return {
+        "help": help,
+        "help_id": assistance_id,
+        "mine": mine,
+        "results": CAN_BE_SAID,
+        "state": _state(help, mine),
+    }
+
+
+def _state(job: RideShown | AssistanceShown | None, mine: bool) -> str:
+    """What the page of a job compares, to come again when it differs."""
+    return f"{job.state.value} {mine}" if job else "unknown"
 
 
 # ------------------------------------------------------------------------------------------------------ hours

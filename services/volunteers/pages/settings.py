@@ -14,7 +14,7 @@ from services.chassis.downloads import as_yaml
 from services.chassis.errors import Refusal
 from services.chassis.pages import Form, TheForm, ThePage
 from services.chassis.pages.page import FormNotValid
-from services.chassis.pages.speech import N_, name_order
+from services.chassis.pages.speech import N_
 from services.chassis.web import Now, Router
 from services.contracts.words import CentreRef, MemberRef, Vehicle
 from services.volunteers.api import Centres, Members, OurSealer, OurViews
@@ -28,7 +28,7 @@ from services.volunteers.api_members import (
     show_member,
     take_off_duty,
 )
-from services.volunteers.pages.coordinator import NobodyChosen, people_of
+from services.volunteers.pages.coordinator import by_name, chosen, people_of
 from services.volunteers.shapes import Day, DutyGivenTo, MemberChanges, MemberGiven, MemberInFull
 
 router = Router(prefix="/volunteers/settings", tags=["pages"], include_in_schema=False)
@@ -194,7 +194,7 @@ async def _form(
         "skills": SKILLS,
     }
     template = "volunteers/settings-member.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
+    return page.show(template, refused=refused, **facts)
 
 
 def _typed(form: Form) -> dict[str, Any]:
@@ -252,9 +252,7 @@ async def put_on(
     now: Now,
 ) -> Response:
     try:
-        if not form.text("member"):
-            raise NobodyChosen
-        asked = {"day": form.text("day"), "member": form.text("member"), "override": form.ticked("override")}
+        asked = {"day": form.text("day"), "member": chosen(form), "override": form.ticked("override")}
         given = form.into(DutyGivenTo, **asked)
         await put_on_duty(centre, given, rosters, members, centres, who, form.once, now)
     except Refusal as refused:
@@ -303,7 +301,7 @@ async def _duties(
     first = _monday(since or today)
     found = await list_duties(centre, rosters, members, centres, sealer, who, now, first, 7)
     for day in found.days:
-        day.members.sort(key=lambda one: name_order(one.name or ""))
+        day.members.sort(key=by_name)
     facts: dict[str, Any] = {
         "centre": centre,
         "duties": found,
@@ -314,7 +312,7 @@ async def _duties(
         "after": first + timedelta(days=7),
     }
     template = "volunteers/settings-duties.html"
-    return page.refuse(template, refused, **facts) if refused else page.show(template, refused=None, **facts)
+    return page.show(template, refused=refused, **facts)
 
 
 def _monday(day: date) -> date:

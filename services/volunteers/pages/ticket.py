@@ -59,7 +59,7 @@ async def help_and_ride(
 
 @router.get("/ride")
 async def where_to(page: ThePage, centres: Centres, who: Holder) -> HTMLResponse:
-    return page.show("volunteers/ticket-ride.html", hamlets=await _hamlets(centres, who), destination="", refused=None)
+    return page.show("volunteers/ticket-ride.html", hamlets=await _hamlets(centres, who), destination="")
 
 
 @router.post("/ride")
