@@ -127,6 +127,19 @@ class Page:
         """The same page again, saying at its head what was refused and what to do; `facts` as for `show`."""
         return self.show(template, refused=refused, **facts)
 
+    def at_fields(
+        self, refused: Refusal, fields: Collection[str], meant: Mapping[str, str], within: str = ""
+    ) -> Refusal:
+        """What is wrong deep inside (`hours.mon.0`), at the one of `fields` in which it was typed; `meant` says better
+        than a pattern what is expected there. `within`: a part of the model whose fields the form has at the top."""
+        if not isinstance(refused, FormNotValid):
+            return refused
+        found: dict[str, str] = {}
+        for where, expected in refused.fields.items():
+            place = _field_of(where.removeprefix(within), fields) or where
+            found[place] = self.speech._(meant.get(place, expected))
+        return FormNotValid(found)
+
     def go(self, address: str) -> Response:
         """After what a form asked for was done: on to the next page."""
         return RedirectResponse(address, 303)
@@ -166,6 +179,13 @@ class Page:
     def _access(self) -> Access:
         access: Access = self.request.app.state.system.access
         return access
+
+
+def _field_of(where: str, fields: Collection[str]) -> str:
+    parts = [part for part in where.split(".") if not part.isdigit()]
+    while parts and ".".join(parts) not in fields:
+        parts.pop()
+    return ".".join(parts)
 
 
 async def _page(request: Request) -> Page:

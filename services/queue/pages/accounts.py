@@ -30,7 +30,6 @@ from services.queue.accounts_api import (
     renew_device_token,
     set_password,
 )
-from services.queue.pages.settings import at_fields
 
 router = Router(prefix="/settings/{centre}/accounts", tags=["pages"], include_in_schema=False)
 
@@ -74,7 +73,7 @@ async def add(
         await add_account(form.into(NewAccount, **given), documents, sealer, access, who, form.once, now)
     except Refusal as refused:
         meant = {"name": NAME_MEANT, "roles": ROLE_MEANT}
-        said = at_fields(refused, page, ("name", "roles", "password"), meant)
+        said = page.at_fields(refused, ("name", "roles", "password"), meant)
         return page.refuse(ALL, said, **await _accounts(centre, views, sealer, who) | {"name": name})
     return page.go(f"/settings/{centre}/accounts")
 

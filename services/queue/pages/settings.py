@@ -5,7 +5,7 @@ else has changed meanwhile is told so instead of undoing it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -120,7 +120,7 @@ async def set_hours(
     try:
         await _amend(centre, form, centres, who, now, change)
     except Refusal as refused:
-        return await _hours(centre, page, centres, now, at_fields(refused, page, shown, meant), shown)
+        return await _hours(centre, page, centres, now, page.at_fields(refused, shown, meant), shown)
     return page.go(f"/settings/{centre}/hours")
 
 
@@ -140,7 +140,7 @@ async def set_exception(
     try:
         await _amend(centre, form, centres, who, now, change)
     except Refusal as refused:
-        said = at_fields(refused, page, shown, {"exceptions": HOURS_MEANT})
+        said = page.at_fields(refused, shown, {"exceptions": HOURS_MEANT})
         return await _hours(centre, page, centres, now, said, shown)
     return page.go(f"/settings/{centre}/hours")
 
@@ -262,7 +262,7 @@ async def _keep_service(
     try:
         await _amend(centre, form, centres, who, now, change)
     except Refusal as refused:
-        said = at_fields(refused, page, typed, meant)
+        said = page.at_fields(refused, typed, meant, within="procedure.")
         return await _service(centre, code, page, centres, said, {**typed, **flags})
     return page.go(f"/settings/{centre}/services")
 
@@ -365,22 +365,3 @@ async def _amend(
 
 def _known(centre: Centre) -> tuple[CentreConfig, int]:
     return centre.known(), centre.revision
-
-
-def at_fields(refused: Refusal, page: ThePage, fields: Iterable[str], meant: Fields) -> Refusal:
-    """What is wrong deep inside (`hours.mon.0`), at the field in which it was typed; `meant` says better than a pattern
-    what is expected there."""
-    if not isinstance(refused, FormNotValid):
-        return refused
-    found: dict[str, str] = {}
-    for where, expected in refused.fields.items():
-        place = _field_of(where, frozenset(fields))
-        found[place] = page.speech._(meant.get(place, expected))
-    return FormNotValid(found)
-
-
-def _field_of(where: str, fields: Set[str]) -> str:
-    parts = [part for part in where.removeprefix("procedure.").split(".") if not part.isdigit()]
-    while parts and ".".join(parts) not in fields:
-        parts.pop()
-    return ".".join(parts) or where

@@ -13,7 +13,6 @@ from services.chassis.clock import local_day
 from services.chassis.downloads import as_yaml
 from services.chassis.errors import Refusal
 from services.chassis.pages import Form, TheForm, ThePage
-from services.chassis.pages.page import FormNotValid
 from services.chassis.pages.speech import N_
 from services.chassis.web import Now, Router
 from services.contracts.words import CentreRef, MemberRef, Vehicle
@@ -95,7 +94,9 @@ async def add_member(
         given = form.into(MemberGiven, **_given(typed, ()), centre=centre)
         made = await enrol_member(given, members, centres, sealer, who, form.once, now)
     except Refusal as refused:
-        return await _form(centre, None, page, centres, who, _said(refused, page), typed)
+        return await _form(
+            centre, None, page, centres, who, page.at_fields(refused, typed, {"team": TEAM_MEANT}), typed
+        )
     return page.go(f"/volunteers/settings/members/{made.member}")
 
 
@@ -128,7 +129,9 @@ async def change(
         changes = form.into(MemberChanges, **given)
         await change_member(member, changes, members, centres, sealer, who, form.once, now)
     except Refusal as refused:
-        return await _form(member[:5], found, page, centres, who, _said(refused, page), typed)
+        return await _form(
+            member[:5], found, page, centres, who, page.at_fields(refused, typed, {"team": TEAM_MEANT}), typed
+        )
     return page.go(f"/volunteers/settings/{member[:5]}/members")
 
 
@@ -209,14 +212,6 @@ def _typed(form: Form) -> dict[str, Any]:
 def _given(typed: Mapping[str, Any], others: tuple[Any, ...]) -> dict[str, Any]:
     skills = [{"skill": skill} for skill in typed["skills"]]
     return {**typed, "hamlet": typed["hamlet"] or None, "skills": [*skills, *others]}
-
-
-def _said(refused: Refusal, page: ThePage) -> Refusal:
-    if not isinstance(refused, FormNotValid):
-        return refused
-    meant = {"team": page.speech._(TEAM_MEANT)}
-    fields = {where.partition(".")[0]: expected for where, expected in refused.fields.items()}
-    return FormNotValid({name: meant.get(name, expected) for name, expected in fields.items()})
 
 
 # ------------------------------------------------------------------------------------------------------------- duties
