@@ -337,7 +337,8 @@ def every_page(hall: Hall, language: str, look: Callable[[Page], None], **how: A
     page.locator("[data-keep]").first.locator("button").click()
     page.locator("[data-kept=waiting]").wait_for()
     must_fit(page)
-    page.context.set_offline(False)
+    with page.expect_navigation():  # the press is sent, and leads on
+        page.context.set_offline(False)
     page.goto("/volunteer")
     page.locator("#floor .quiet").click()
     page.locator("#floor .go").wait_for()
