@@ -126,6 +126,11 @@ class Play:
         if ride := self._ride_of(ticket):
             self.publish("ride-cancelled", ride.source, ride_id=f"{ticket}-ride", ticket_id=ticket, by="ticket_ended")
 
+    def reinstate(self, ticket: str) -> None:
+        self.step("reinstate", "ticket-reinstated", ticket)
+        if ride := self._ride_of(ticket):
+            self.publish("ride-planned", ride.source, ride_id=f"{ticket}-ride", ticket_id=ticket)
+
     def complete(self, ticket: str, counter: int = 1) -> None:
         self.step("complete", "case-completed", ticket, counter, outcome="accepted")
         if ride := self._ride_of(ticket):

@@ -274,8 +274,15 @@ def a_ride_that_waits(play: Play, *, noted: bool = True, minutes_more: float = 0
     play.member("m-an")
     if free_driver:
         play.member("m-minh")
-    first, second = (play.visit(ride_home=True) + "-ride" for _ in range(2))
-    play.accept(play.offer(first, "m-an"))
+    first = play.issue(ride_home=True)  # comes back after missing the call: that ride was cancelled, this one is driven
+    play.call(first)
+    play.no_show(first)
+    play.reinstate(first)
+    play.call(first)
+    play.start(first)
+    play.complete(first)
+    second = play.visit(ride_home=True) + "-ride"
+    play.accept(play.offer(f"{first}-ride", "m-an"))
     play.wait(minutes_more)
     play.visit(counter=2)
     opened = Noted("n7", DISPATCH, 3, "JobOpened", None, json.dumps({"job": second}).encode())

@@ -19,8 +19,8 @@ _ENDS = ("assistance-finished", "assistance-cancelled", "ride-completed", "ride-
 
 def may_still_wait(history: History, asked: Published, job: str) -> bool:
     """`asked`: the event that says that the job is wanted."""
-    ended = max(datetime.fromisoformat(event.time) for event in history.events)
-    in_time = ended - datetime.fromisoformat(asked.time) < ESCALATED_AFTER + BUSY_MACHINE
+    ended = max(map(_when, history.events))
+    in_time = ended - _when(asked) < ESCALATED_AFTER + BUSY_MACHINE
     return (
         in_time
         and _in_the_books(history, job)
@@ -55,11 +55,24 @@ def _askable(history: History, asked: Published, member: Published) -> bool:
 
 
 def _has_a_job(history: History, who: str) -> bool:
-    taken = {one.data["job"]: one.data["offer_id"] for one in history.of("offer-accepted", member=who)}
-    taken |= {one.data["ride_id"]: "" for one in history.of("ride-assigned", member=who) if one.data["by_hand"]}
-    return any(
-        not history.of("offer-void", offer_id=offer)
-        and not history.any_of(_ENDS, ride_id=job)
-        and not history.any_of(_ENDS, assistance_id=job)
-        for job, offer in taken.items()
-    )
+    return any(not _over(history, took) for took in _taken(history, who))
+
+
+def _taken(history: History, who: str) -> list[Published]:
+    accepted = [one for one in history.of("offer-accepted", member=who) if not _void(history, one)]
+    return accepted + [one for one in history.of("ride-assigned", member=who) if one.data["by_hand"]]
+
+
+def _void(history: History, accepted: Published) -> bool:
+    return bool(history.of("offer-void", offer_id=accepted.data["offer_id"]))
+
+
+def _over(history: History, took: Published) -> bool:
+    """An end before it was taken is that of an earlier wish: a ride cancelled with its ticket, which was reinstated."""
+    job = took.data.get("job") or took.data["ride_id"]
+    ends = (end for topic in _ENDS for name in ("ride_id", "assistance_id") for end in history.of(topic, **{name: job}))
+    return any(_when(end) > _when(took) for end in ends)
+
+
+def _when(event: Published) -> datetime:
+    return datetime.fromisoformat(event.time)
