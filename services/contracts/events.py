@@ -253,6 +253,7 @@ class RidePlanned(_RideEvent):
 
     seats: Annotated[int, Field(ge=1, le=4)] = 1
     hamlet: Code | None = None
+    code: Annotated[TicketCode | None, Field(description="none: not heard of yet")] = None
 
 
 class RideHomeRequested(_RideEvent):

@@ -24,7 +24,7 @@ from services.volunteers import members as member_rules
 from services.volunteers import roster as roster_rules
 from services.volunteers import views
 from services.volunteers.api import After, Centres, Limit, Members, OurSealer, OurViews, check_reach
-from services.volunteers.centres import Centre, CentreDescribed, Hamlet, UnknownHamlet
+from services.volunteers.centres import Centre, CentreChangedMeanwhile, CentreDescribed, Hamlet, UnknownHamlet
 from services.volunteers.members import (
     AlreadyCheckedIn,
     Member,
@@ -93,7 +93,7 @@ class RangeUpsideDown(Invalid):
 # ----------------------------------------------------------------------------------------------------- centre
 
 
-@router.put("/centres/{centre}", responses=problems(RangeUpsideDown))
+@router.put("/centres/{centre}", responses=problems(RangeUpsideDown, CentreChangedMeanwhile))
 async def describe_centre(
     centre: CentreRef,
     given: CentreGiven,
@@ -101,17 +101,19 @@ async def describe_centre(
     who: Annotated[Actor, may("operator", "coordinator")],
     key: OnceKey,
     now: Now,
+    seen: Annotated[
+        int | None, Query(ge=0, description="the revision it was made from; refused if it is older")
+    ] = None,
 ) -> CentreShown:
-    """This service's part of the ward's YAML, whole: hamlets, and how many stand on duty a day."""
+    """This service's part of the ward's YAML, whole: hamlets, and how many stand on duty a day. The same again: no
+    change."""
     if given.minimum > given.maximum:
         raise RangeUpsideDown
     hamlets = {code: Hamlet(name=one.name, lat=one.lat, lon=one.lon) for code, one in given.hamlets.items()}
-    described = CentreDescribed(name=given.name, hamlets=hamlets, minimum=given.minimum, maximum=given.maximum)
-    rule = partial(centre_rules.describe, described=described)
-    said = the(await centres.change(centre, rule, now=now, by=who.ref, once=key), CentreDescribed)
-    return CentreShown(
-        centre=centre, name=said.name, hamlets=_shown(said.hamlets), minimum=said.minimum, maximum=said.maximum
-    )
+    described = CentreDescribed(hamlets=hamlets, minimum=given.minimum, maximum=given.maximum)
+    rule = partial(centre_rules.describe, described=described, seen=seen)
+    await centres.change(centre, rule, now=now, by=who.ref, once=key)
+    return CentreShown(centre=centre, hamlets=_shown(hamlets), minimum=given.minimum, maximum=given.maximum)
 
 
 @router.get("/centres/{centre}/hamlets")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from services.chassis.errors import Invalid
+from services.chassis.errors import Invalid, Stale
 from services.contracts.words import Code, Fact
 
 MINIMUM, MAXIMUM = 2, 3
@@ -15,6 +15,11 @@ MINIMUM, MAXIMUM = 2, 3
 class UnknownHamlet(Invalid):
     en = "This centre has no hamlet {hamlet}. Known: {known}."
     vi = "Trung tâm không có khu vực/ấp {hamlet}. Hiện có: {known}."
+
+
+class CentreChangedMeanwhile(Stale):
+    en = "Somebody else changed these settings meanwhile. Look at them as they are now, then change them."
+    vi = "Trong lúc bạn sửa, người khác đã đổi thiết lập này. Hãy xem lại rồi sửa tiếp."
 
 
 class Hamlet(BaseModel):
@@ -27,7 +32,6 @@ class Hamlet(BaseModel):
 
 
 class CentreDescribed(Fact):
-    name: str
     hamlets: dict[Code, Hamlet]
     minimum: int
     maximum: int
@@ -36,10 +40,11 @@ class CentreDescribed(Fact):
 @dataclass(slots=True)
 class Centre:
     id: str
-    name: str | None = None
     hamlets: dict[str, Hamlet] = field(default_factory=dict)
     minimum: int = MINIMUM
     maximum: int = MAXIMUM
+    revision: int = 0
+    """How often it was described."""
 
     def check_hamlet(self, hamlet: Code) -> None:
         if hamlet not in self.hamlets:
@@ -57,12 +62,18 @@ def _spoken(text: str) -> str:
     return " ".join("".join(letter if letter.isalnum() else " " for letter in text.casefold()).split())
 
 
-def describe(centre: Centre, described: CentreDescribed, *, now: datetime) -> Sequence[Fact]:
-    return [described]
+def describe(centre: Centre, described: CentreDescribed, seen: int | None = None, *, now: datetime) -> Sequence[Fact]:
+    """The whole description anew; the same again changes nothing. Who looked at revision `seen` must not undo what was
+    changed since."""
+    if seen is not None and centre.revision != seen:
+        raise CentreChangedMeanwhile
+    known = CentreDescribed(hamlets=centre.hamlets, minimum=centre.minimum, maximum=centre.maximum)
+    return [] if described == known else [described]
 
 
 def evolve(centre: Centre, fact: Fact, at: datetime) -> None:
     match fact:
         case CentreDescribed():
-            centre.name, centre.hamlets = fact.name, dict(fact.hamlets)
+            centre.hamlets = dict(fact.hamlets)
             centre.minimum, centre.maximum = fact.minimum, fact.maximum
+            centre.revision += 1

@@ -347,7 +347,12 @@ def _next(ride: Ride, now: datetime) -> Fact | None:
 
 def _planned(ride: Ride) -> RidePlanned:
     return RidePlanned(
-        centre=ride.centre, ride_id=ride.id, ticket_id=ride.ticket_id, seats=ride.seats, hamlet=ride.hamlet
+        centre=ride.centre,
+        ride_id=ride.id,
+        ticket_id=ride.ticket_id,
+        seats=ride.seats,
+        hamlet=ride.hamlet,
+        code=ride.ticket.code,
     )
 
 

@@ -69,7 +69,7 @@ class Answer(BaseModel):
 
 
 class HamletGiven(Request):
-    name: Annotated[str, PlainText(80), Field(examples=["Khu vực 5"])]
+    name: Annotated[str, PlainText(60), Field(examples=["Khu vực 5"])]
     lat: Annotated[float | None, Field(ge=-90, le=90, description="degrees", examples=[10.0])] = None
     lon: Annotated[float | None, Field(ge=-180, le=180, description="degrees", examples=[105.78])] = None
 
@@ -77,7 +77,6 @@ class HamletGiven(Request):
 class CentreGiven(Request):
     """This service's part of the ward's YAML."""
 
-    name: Annotated[str, PlainText(120), Field(examples=["Trung tâm Phục vụ hành chính công phường Cái Răng"])]
     hamlets: Annotated[
         dict[Code, HamletGiven],
         Field(max_length=200, examples=[{"khu-vuc-5": {"name": "Khu vực 5", "lat": 10.0, "lon": 105.78}}]),
@@ -94,7 +93,6 @@ class HamletShown(Answer):
 
 class CentreShown(Answer):
     centre: CentreRef
-    name: str
     hamlets: dict[Code, HamletShown]
     minimum: int
     maximum: int

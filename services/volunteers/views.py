@@ -29,6 +29,7 @@ from services.contracts.words import AssistanceResult, Event, Fact, Instead, Veh
 from services.volunteers.assistances import Assistance, HelpStage
 from services.volunteers.members import DutyCredited, Member, MemberDescribed, MinutesCredited
 from services.volunteers.rides import DestinationDropped, KeyForgotten, Ride, RideStage
+from services.volunteers.tickets import TicketKnown
 
 V = TypeVar("V")
 PAGE = 500
@@ -75,15 +76,18 @@ class RideRow:
 
 
 def _ride_keys(fact: Fact, stamp: Stamp) -> Sequence[str]:
-    return [stamp.id] if isinstance(fact, Event | DestinationDropped | KeyForgotten) else []
+    return [stamp.id] if isinstance(fact, Event | TicketKnown | DestinationDropped | KeyForgotten) else []
 
 
-def _fold_ride(row: RideRow | None, fact: Fact, stamp: Stamp) -> RideRow:
+def _fold_ride(row: RideRow | None, fact: Fact, stamp: Stamp) -> RideRow | None:
+    """What is known of a ticket makes no row: most tickets have no ride."""
+    if isinstance(fact, TicketKnown):
+        return row and replace(row, code=fact.code)
     row = row or RideRow(stamp.id[:5], _day(stamp.id), RideStage.BLANK, stamp.at)
     match fact:
         case RidePlanned():
             row = replace(row, stage=RideStage.PLANNED, seats=fact.seats, hamlet=fact.hamlet or row.hamlet, holder=None)
-            row = replace(row, instead=None)
+            row = replace(row, code=fact.code or row.code, instead=None)
         case RideHomeRequested() | RideReleased():
             row = replace(row, stage=RideStage.REQUESTED, hamlet=fact.hamlet, seats=fact.seats, code=fact.code)
             row = replace(row, requested=True, holder=None)

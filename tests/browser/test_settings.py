@@ -15,6 +15,8 @@ pytestmark = pytest.mark.needs_tool("chromium")
     ("path", "role", "language"),
     [
         (f"/settings/{CENTRE}/services/dat-dai-chuyen-quyen", "operator", "vi"),
+        (f"/volunteers/settings/{CENTRE}/ward", "operator", "vi"),
+        (f"/notify/settings/{CENTRE}", "coordinator", "en"),
         (f"/training/settings/{CENTRE}", "coordinator", "en"),
     ],
 )

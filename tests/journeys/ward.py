@@ -41,7 +41,7 @@ HAMLETS = {
     "khu-vuc-1": {"name": "Khu vực 1", "lat": 10.01, "lon": 105.75},
     "khu-vuc-5": {"name": "Khu vực 5", "lat": 10.03, "lon": 105.78},
 }
-VOLUNTEERS_PART: Mapping[str, Any] = {"name": "Trung tâm thử nghiệm", "hamlets": HAMLETS, "maximum": 20}
+VOLUNTEERS_PART: Mapping[str, Any] = {"hamlets": HAMLETS, "maximum": 20}
 NOTIFY_PART: Mapping[str, Any] = {"short_name": "P. Cái Răng", "lat": 10.005, "lon": 105.751, "hamlets": HAMLETS}
 
 

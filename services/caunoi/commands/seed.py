@@ -45,17 +45,12 @@ def _for_queue(ward: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_volunteers(ward: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": _vi(ward), "hamlets": ward.get("hamlets", {}), **_inner(ward, "on_duty")}
+    return {"hamlets": ward.get("hamlets", {}), **_inner(ward, "on_duty")}
 
 
 def _for_notify(ward: Mapping[str, Any]) -> dict[str, Any]:
     given = {"hamlets": ward.get("hamlets", {}), **_inner(ward, "location")}
     return given | ({"short_name": ward["short_name"]} if "short_name" in ward else {})
-
-
-def _vi(ward: Mapping[str, Any]) -> Any:
-    name = ward.get("name")
-    return name.get("vi") if isinstance(name, dict) else name
 
 
 def _inner(ward: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -74,7 +69,7 @@ def _within(name: str, *, but: Sequence[str] = ()) -> Callable[[Where], Where]:
 
 PARTS: Final = (
     Part("queue", QueuePart, _for_queue, lambda where: where),
-    Part("volunteers", VolunteersPart, _for_volunteers, _within("on_duty", but=("name", "hamlets"))),
+    Part("volunteers", VolunteersPart, _for_volunteers, _within("on_duty", but=("hamlets",))),
     Part("notify", NotifyPart, _for_notify, _within("location", but=("short_name", "hamlets"))),
 )
 

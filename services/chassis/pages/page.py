@@ -144,6 +144,10 @@ class Page:
         """After what a form asked for was done: on to the next page."""
         return RedirectResponse(address, 303)
 
+    def pass_on(self, address: str) -> Response:
+        """What a form said is done here; the browser sends it, as it is, to another service that must know it too."""
+        return RedirectResponse(address, 307)
+
     async def after(
         self,
         pressed: Awaitable[Any],

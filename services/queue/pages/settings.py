@@ -95,6 +95,40 @@ async def our_part_of_the_yaml(centre: CentreRef, centres: Centres, who: Keeper)
     return as_yaml({"centre": centre} | config.model_dump(mode="json", exclude_defaults=True), f"{centre}.yaml")
 
 
+# -------------------------------------------------------------------------------------------------------------- name
+
+
+@router.get("/settings/{centre}/name")
+async def called(centre: CentreRef, page: ThePage, centres: Centres, who: Keeper) -> HTMLResponse:
+    return await _called(centre, page, centres, None, {})
+
+
+@router.post("/settings/{centre}/name")
+async def call_it(centre: CentreRef, page: ThePage, form: TheForm, centres: Centres, who: Keeper, now: Now) -> Response:
+    typed = {name: form.text(name) for name in ("name.vi", "name.en")}
+
+    def change(known: CentreConfig) -> CentreConfig:
+        return form.into(CentreConfig, **(dict(known) | {"name": {"vi": typed["name.vi"], "en": typed["name.en"]}}))
+
+    try:
+        await _amend(centre, form, centres, who, now, change)
+    except Refusal as refused:
+        return await _called(centre, page, centres, refused, typed)
+    return page.go(f"/settings/{centre}")
+
+
+async def _called(centre: str, page: ThePage, centres: Centres, refused: Refusal | None, typed: Fields) -> HTMLResponse:
+    config, revision = await centres.read(centre, _known)
+    kept = {f"name.{language}": getattr(config.name, language) for language in ("vi", "en")}
+    facts: dict[str, Any] = {
+        "centre": centre,
+        "config": config,
+        "revision": revision,
+        "values": kept | (dict(typed) if isinstance(refused, FormNotValid) else {}),
+    }
+    return page.show("queue/settings-name.html", refused=refused, **facts)
+
+
 # ------------------------------------------------------------------------------------------------------------- hours
 
 

@@ -1,6 +1,7 @@
-"""Setting up: members of the team, who is on duty when, and the volunteers' part of the ward's YAML."""
+"""Setting up: hamlets, members of the team, who is on duty when, and the volunteers' part of the ward's YAML."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
@@ -13,13 +14,16 @@ from services.chassis.clock import local_day
 from services.chassis.downloads import as_yaml
 from services.chassis.errors import Refusal
 from services.chassis.pages import Form, TheForm, ThePage
+from services.chassis.pages.page import FormNotValid
 from services.chassis.pages.speech import N_
 from services.chassis.web import Now, Router
-from services.contracts.words import CentreRef, MemberRef, Vehicle
+from services.contracts.words import CentreRef, Code, MemberRef, Vehicle
 from services.volunteers.api import Centres, Members, OurSealer, OurViews
 from services.volunteers.api_members import (
+    RangeUpsideDown,
     Rosters,
     change_member,
+    describe_centre,
     enrol_member,
     list_duties,
     list_hamlets,
@@ -27,12 +31,22 @@ from services.volunteers.api_members import (
     show_member,
     take_off_duty,
 )
+from services.volunteers.centres import Centre, Hamlet
 from services.volunteers.pages.coordinator import by_name, chosen, people_of
-from services.volunteers.shapes import Day, DutyGivenTo, MemberChanges, MemberGiven, MemberInFull
+from services.volunteers.shapes import (
+    CentreGiven,
+    Day,
+    DutyGivenTo,
+    HamletGiven,
+    MemberChanges,
+    MemberGiven,
+    MemberInFull,
+)
 
 router = Router(prefix="/volunteers/settings", tags=["pages"], include_in_schema=False)
 
 Coordinator = Annotated[Actor, may("coordinator")]
+Keeper = Annotated[Actor, may("coordinator", "operator")]
 
 VEHICLES: Final[Mapping[Vehicle, str]] = {
     Vehicle.NONE: N_("không có xe"),
@@ -43,16 +57,183 @@ LANGUAGES: Final = {"vi": N_("tiếng Việt"), "en": N_("tiếng Anh"), "km": N
 SKILLS: Final = {"vneid": N_("VNeID"), "digital-key": N_("Chìa khoá số")}
 """What a coordinator ticks; others that a member has stay as they are."""
 TEAM_MEANT: Final = N_("chữ thường không dấu, số và gạch nối, ví dụ to-cong-nghe-so")
+CODE_MEANT: Final = N_("chữ thường không dấu, số và gạch nối, ví dụ khu-vuc-5")
+CODE_TAKEN: Final = N_("một mã chưa dùng ở trung tâm này")
+POINT_MEANT: Final = N_("cả vĩ độ lẫn kinh độ, ví dụ 10.0052 và 105.7511; hoặc để trống cả hai")
+
+Change = Callable[[CentreGiven], CentreGiven]
 
 
 @router.get("/{centre}/ward.yaml")
-async def our_part_of_the_yaml(
-    centre: CentreRef, centres: Centres, who: Annotated[Actor, may("coordinator", "operator")]
-) -> Response:
+async def our_part_of_the_yaml(centre: CentreRef, centres: Centres, who: Keeper) -> Response:
     known = await centres.read(centre, deepcopy)
     hamlets = {code: hamlet.model_dump(exclude_none=True) for code, hamlet in known.hamlets.items()}
     part = {"hamlets": hamlets, "on_duty": {"minimum": known.minimum, "maximum": known.maximum}}
     return as_yaml(part, f"{centre}-volunteers.yaml")
+
+
+# ------------------------------------------------------------------------------------------------------------ hamlets
+
+
+@router.get("/{centre}/ward")
+async def ward(centre: CentreRef, page: ThePage, centres: Centres, who: Keeper) -> HTMLResponse:
+    return await _ward(centre, page, centres, None, {})
+
+
+@router.post("/{centre}/ward")
+async def set_how_many(
+    centre: CentreRef, page: ThePage, form: TheForm, centres: Centres, who: Keeper, now: Now
+) -> Response:
+    """How many stand on duty a day."""
+    typed = {name: form.text(name) for name in ("minimum", "maximum")}
+
+    def change(known: CentreGiven) -> CentreGiven:
+        return form.into(CentreGiven, **(dict(known) | typed))
+
+    try:
+        await _amend(centre, form, centres, who, now, change)
+    except RangeUpsideDown as refused:
+        wrong = FormNotValid({"minimum": refused.says(page.language)})
+        return await _ward(centre, page, centres, wrong, typed)
+    except Refusal as refused:
+        return await _ward(centre, page, centres, refused, typed)
+    return page.go(f"/volunteers/settings/{centre}/ward")
+
+
+async def _ward(
+    centre: str, page: ThePage, centres: Centres, refused: Refusal | None, typed: Mapping[str, str]
+) -> HTMLResponse:
+    known = await centres.read(centre, deepcopy)
+    kept = {"minimum": str(known.minimum), "maximum": str(known.maximum)}
+    values = kept | (dict(typed) if isinstance(refused, FormNotValid) else {})
+    return page.show("volunteers/settings-ward.html", refused=refused, centre=centre, known=known, values=values)
+
+
+@router.get("/{centre}/hamlets/new")
+async def another_hamlet(centre: CentreRef, page: ThePage, centres: Centres, who: Keeper) -> HTMLResponse:
+    return await _hamlet(centre, None, page, centres, None, {})
+
+
+@router.post("/{centre}/hamlets/new")
+async def add_hamlet(
+    centre: CentreRef,
+    page: ThePage,
+    form: TheForm,
+    centres: Centres,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    return await _keep_hamlet(centre, None, page, form, centres, who, now)
+
+
+@router.get("/{centre}/hamlets/{hamlet}")
+async def one_hamlet(centre: CentreRef, hamlet: Code, page: ThePage, centres: Centres, who: Keeper) -> HTMLResponse:
+    return await _hamlet(centre, hamlet, page, centres, None, {})
+
+
+@router.post("/{centre}/hamlets/{hamlet}")
+async def change_hamlet(
+    centre: CentreRef,
+    hamlet: Code,
+    page: ThePage,
+    form: TheForm,
+    centres: Centres,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    return await _keep_hamlet(centre, hamlet, page, form, centres, who, now)
+
+
+@router.post("/{centre}/hamlets/{hamlet}/remove")
+async def remove_hamlet(
+    centre: CentreRef,
+    hamlet: Code,
+    page: ThePage,
+    form: TheForm,
+    centres: Centres,
+    who: Keeper,
+    now: Now,
+) -> Response:
+    """Rides and members that name it stay as they are: they are shown without it."""
+
+    def change(known: CentreGiven) -> CentreGiven:
+        kept = {code: one for code, one in known.hamlets.items() if code != hamlet}
+        return known.model_copy(update={"hamlets": kept})
+
+    try:
+        await _amend(centre, form, centres, who, now, change)
+    except Refusal as refused:
+        return await _hamlet(centre, hamlet, page, centres, refused, {})
+    return page.pass_on(f"/notify/settings/{centre}/hamlets/{hamlet}/remove")
+
+
+async def _keep_hamlet(
+    centre: str,
+    code: str | None,
+    page: ThePage,
+    form: Form,
+    centres: Centres,
+    who: Actor,
+    now: Now,
+) -> Response:
+    """Here, then by the same form at the notifier, which tells how far it is."""
+    typed = {name: form.text(name) for name in ("code", "name", "lat", "lon")}
+    named = code or typed["code"]
+
+    def change(known: CentreGiven) -> CentreGiven:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", named):
+            raise FormNotValid({"code": page.speech._(CODE_MEANT)})
+        if code is None and (named in known.hamlets or named == "new"):
+            raise FormNotValid({"code": page.speech._(CODE_TAKEN)})
+        given = form.into(HamletGiven, name=typed["name"], lat=typed["lat"] or None, lon=typed["lon"] or None)
+        if (given.lat is None) != (given.lon is None):
+            raise FormNotValid({"lon" if given.lon is None else "lat": page.speech._(POINT_MEANT)})
+        return form.into(CentreGiven, **(dict(known) | {"hamlets": {**known.hamlets, named: given}}))
+
+    try:
+        await _amend(centre, form, centres, who, now, change)
+    except Refusal as refused:
+        return await _hamlet(centre, code, page, centres, refused, typed)
+    return page.pass_on(f"/notify/settings/{centre}/hamlets/{named}")
+
+
+async def _hamlet(
+    centre: str,
+    code: str | None,
+    page: ThePage,
+    centres: Centres,
+    refused: Refusal | None,
+    typed: Mapping[str, str],
+) -> HTMLResponse:
+    known = await centres.read(centre, deepcopy)
+    if code:
+        known.check_hamlet(code)
+    hamlet = known.hamlets[code] if code else Hamlet(name="")
+    kept = {"code": "", "name": hamlet.name, "lat": _degrees(hamlet.lat), "lon": _degrees(hamlet.lon)}
+    facts: dict[str, Any] = {
+        "centre": centre,
+        "code": code,
+        "hamlet": hamlet,
+        "revision": known.revision,
+        "values": kept | (dict(typed) if isinstance(refused, FormNotValid) else {}),
+    }
+    return page.show("volunteers/settings-hamlet.html", refused=refused, **facts)
+
+
+def _degrees(value: float | None) -> str:
+    return "" if value is None else str(value)
+
+
+async def _amend(centre: str, form: Form, centres: Centres, who: Actor, now: Now, change: Change) -> None:
+    """`change` of what stands now, if it is what the form was made from."""
+    known = await centres.read(centre, _as_given)
+    seen = int(form.text("revision")) if form.text("revision").isdecimal() else 0
+    await describe_centre(centre, change(known), centres, who, form.once, now, seen)
+
+
+def _as_given(known: Centre) -> CentreGiven:
+    hamlets = {code: HamletGiven(**dict(one)) for code, one in known.hamlets.items()}
+    return CentreGiven(hamlets=hamlets, minimum=known.minimum, maximum=known.maximum)
 
 
 # ------------------------------------------------------------------------------------------------------------ members

@@ -47,7 +47,6 @@ QUEUE = Service(
 )
 NOTIFY = Service("notify", domain=(), keeps={}, serves=[], handles={}, publishes=[OfferAccepted])
 CENTRE_PART = {
-    "name": "Trung tâm Phục vụ hành chính công phường Cái Răng",
     "hamlets": {"khu-vuc-5": {"name": "Khu vực 5", "lat": 10.0, "lon": 105.78}, "khu-vuc-6": {"name": "Khu vực 6"}},
 }
 

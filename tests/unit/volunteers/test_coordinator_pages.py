@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from services.contracts.events import RideCancelled
-from tests.unit.volunteers.build import CENTRE, CONTACT, HELP, RIDE, issued
+from services.chassis.views import Stamp
+from services.contracts.events import RideCancelled, RidePlanned
+from services.volunteers.tickets import TicketKnown
+from services.volunteers.views import RIDES as RIDES_VIEW
+from tests.unit.volunteers.build import CENTRE, CONTACT, HELP, NOON, RIDE, TICKET, issued
 from tests.unit.volunteers.running import Ward
 from tests.unit.volunteers.test_api import ADDRESS, HELPS, RIDES, played, requested
 from tests.visitor import Visitor
@@ -53,6 +56,27 @@ def test_a_taxi_ends_the_ride_and_the_report_says_so(tmp_path: Path) -> None:
         assert counted["rides_instead"] == {"taxi": 1, "family": 0, "otherwise": 0}
 
     played(tmp_path, story)
+
+
+def test_a_planned_ride_is_shown_by_the_number_of_its_ticket_and_so_it_is_rebuilt(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1, ride_home=True))
+        listed = f"/volunteers/centres/{CENTRE}/rides"
+        before = (await ward.until(listed, ward.coordinator, lambda listed: listed["rides"]))["rides"]
+        assert [(ride["state"], ride["code"]) for ride in before] == [("planned", "A012")]
+        await ward.system.running["volunteers"].store.rebuild(lambda done: None)
+        assert (await ward.get(listed, ward.coordinator))["rides"] == before
+        assert "…" not in (await leading(ward).open(SCREEN)).text
+
+    played(tmp_path, story)
+
+
+def test_a_number_that_is_heard_later_names_the_ride_and_is_no_ride_of_its_own() -> None:
+    known = TicketKnown(code="A012", sequence=1, contact_ref=None, language="vi")
+    planned = RidePlanned(centre=CENTRE, ride_id=RIDE, ticket_id=TICKET)
+    assert RIDES_VIEW.fold(None, known, Stamp(RIDE, 1, NOON)) is None
+    row = RIDES_VIEW.fold(RIDES_VIEW.fold(None, planned, Stamp(RIDE, 2, NOON)), known, Stamp(RIDE, 3, NOON))
+    assert row is not None and row.code == "A012"
 
 
 def test_only_her_family_is_told_by_the_number_that_she_left(tmp_path: Path) -> None:
