@@ -265,17 +265,32 @@ class MongoJournal:
         return position
 
     async def fold_all(self, progress: Callable[[int], None]) -> int:
-        """All views anew."""
+        """All views anew, many sources at a step: a city has tens of thousands of short ones."""
         async with self._copying:
             await self._views.clear()
             await self._positions.update_many({}, {"$unset": {"folded": ""}})
-            done = 0
-            async for position in self._positions.find({"last": {"$exists": True}}, {"last": 1}):
-                if self._views.projector.follows(position["_id"]):
-                    await self._note({position["_id"]: _moved(folded=await self.fold_on(position["_id"], 0))})
-                done += position["last"]
-                progress(done)
+            done, source, at = 0, "", 0
+            step: list[Entry] = []
+            async for raw in self._entries.find().sort([("source", 1), ("seq", 1)]).batch_size(STEP):
+                done += 1
+                if raw["source"] != source:
+                    source, at = raw["source"], 0
+                if raw["seq"] == at + 1:  # what lies behind a gap is folded when that is filled
+                    at += 1
+                    if self._views.projector.follows(source):
+                        step.append(entry_of(raw))
+                if len(step) == STEP:
+                    await self._fold_step(step)
+                    step = []
+                    progress(done)
+            await self._fold_step(step)
+            progress(done)
         return done
+
+    async def _fold_step(self, step: Sequence[Entry]) -> None:
+        if step:
+            await self._views.fold(step, self._views.projector.facts_of(step))
+            await self._note({entry.source: _moved(folded=entry.sequence) for entry in step})
 
     async def _run(self, source: str, after: int, limit: int) -> list[Entry]:
         """Entries of a source from `after` on, without gaps."""
