@@ -144,4 +144,5 @@ log.retention.check.interval.ms=1000
 
 
 def _cluster() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """Its first letter is never the `-` that one in 64 would begin with: that would be read as an option."""
+    return base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
