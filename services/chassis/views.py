@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from services.chassis.ports import Entry, Store
+from services.chassis.ports import DocumentKey, Entry, Store
 from services.contracts.words import Fact
 
 V = TypeVar("V")
@@ -30,7 +30,8 @@ class Stamp:
 class View(Generic[V]):
     """`keys` says which view documents a fact touches (none: not of interest); `fold` gives the new content or None.
 
-    `shape` is a frozen dataclass; `indexes` are those of its fields that `find` may ask for.
+    `shape` is a frozen dataclass; `indexes` are those of its fields that `find` may ask for. `document` tells from a key
+    the id of the document whose facts are folded into it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class View(Generic[V]):
     keys: Callable[[Fact, Stamp], Sequence[str]]
     fold: Callable[[V | None, Fact, Stamp], V | None]
     indexes: tuple[str, ...] = ()
+    document: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Projector:
     ) -> None:
         self.views = tuple(views)
         self._facts = facts
+        self._document_of = {view.name: (kind_of[view.of], view.document) for view in self.views}
         self._by_kind: dict[str, list[View[Any]]] = {}
         self._adapters = {view.name: TypeAdapter[Any](view.shape) for view in self.views}
         for view in self.views:
@@ -119,6 +122,11 @@ class Projector:
     def follows(self, source: str) -> bool:
         """Whether any view is folded from what happens to this document."""
         return source.split("/", 3)[2] in self._by_kind
+
+    def document_of(self, name: str, key: str) -> DocumentKey:
+        """The document whose facts are folded into this view document."""
+        kind, document = self._document_of[name]
+        return kind, document(key)
 
     def facts_of(self, entries: Sequence[Entry]) -> list[Fact]:
         """For a store that needs them more than once."""

@@ -118,7 +118,7 @@ def _fold_ticket(row: TicketRow | None, fact: Fact, stamp: Stamp) -> TicketRow |
     return row
 
 
-TICKETS = View("tickets", Hall, TicketRow, _ticket_keys, _fold_ticket)
+TICKETS = View("tickets", Hall, TicketRow, _ticket_keys, _fold_ticket, document=lambda key: key[:14])
 
 
 # --------------------------------------------------------------------------------------------------------- figures
@@ -348,7 +348,15 @@ def _fold_counter(known: CounterRow | None, fact: Fact, stamp: Stamp) -> Counter
             return replace(row, completed=row.completed - 1)
 
 
-COUNTERS = View("counters", Hall, CounterRow, _counter_keys, _fold_counter, indexes=("hall",))
+COUNTERS = View(
+    "counters",
+    Hall,
+    CounterRow,
+    _counter_keys,
+    _fold_counter,
+    indexes=("hall",),
+    document=lambda key: key[:14],
+)
 
 # -------------------------------------------------------------------------------------------------------- opinions
 

@@ -98,5 +98,7 @@ def _fold_learner(row: LearnerRow | None, fact: Fact, stamp: Stamp) -> LearnerRo
     return row
 
 
-LEARNERS = View("learner", Session, LearnerRow, _learner_keys, _fold_learner, ("member",))
+LEARNERS = View(
+    "learner", Session, LearnerRow, _learner_keys, _fold_learner, ("member",), lambda key: key.split("/", 1)[1]
+)
 ALL = (SESSIONS, LEARNERS)

@@ -249,7 +249,7 @@ def _fold_day(row: DayRow | None, fact: Fact, stamp: Stamp) -> DayRow | None:
     return row
 
 
-DAYS = View("memberday", Member, DayRow, _day_keys, _fold_day, ("centre", "day"))
+DAYS = View("memberday", Member, DayRow, _day_keys, _fold_day, ("centre", "day"), lambda key: key.split("/", 2)[2])
 ALL = (RIDES, ASSISTANCES, MEMBERS, DAYS)
 
 

@@ -1,6 +1,7 @@
 """What can happen to a write on a real MongoDB, and what a caller is told then; what rides in documents and is owed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -230,6 +231,19 @@ def test_two_processes_on_one_document_publish_its_events_in_order(client: Mongo
                 await asyncio.gather(*both)
             await until(lambda: everything(bus, 60))
             assert bus.sequences() == list(range(1, 120, 2))
+
+    run(story())
+
+
+def test_one_thing_is_shown_as_its_document_is_though_another_process_wrote_it(client: MongoClient) -> None:
+    url, database = servers.mongo().url, f"t{token(16)}"
+
+    async def story() -> None:
+        async with a_store(url, client, database) as writes, a_store(url, client, database) as shows:
+            for place in range(5):
+                await writes.commit([write("a", place, entry("x", place + 1))])
+                shown = await shows.view("totals", "a")
+                assert shown and json.loads(shown)["counted"] == place + 1
 
     run(story())
 

@@ -261,6 +261,7 @@ class MongoStore:
 
     async def view(self, name: str, key: str) -> bytes | None:
         async with self._answered():
+            await self._journal.look_into(self._projector.document_of(name, key))
             await self._fold_ours()
             return await self._views.get(name, key)
 
@@ -272,7 +273,7 @@ class MongoStore:
             return await self._views.find(name, where, after, limit)
 
     async def _fold_ours(self) -> None:
-        """What this process wrote and did not fold yet: whoever changed a thing sees it changed."""
+        """What this process wrote, or knows of, and did not fold yet: whoever changed a thing sees it changed."""
         if self._journal.uncopied:
             await self._journal.copy()
 

@@ -146,6 +146,14 @@ class MongoJournal:
                 self._uncopied.setdefault(entry.id, _Fresh(key, entry, None))
                 self._come.set()
 
+    async def look_into(self, key: DocumentKey) -> None:
+        """What rides in the document by another process's hand is to be copied, so that one thing that is asked for is
+        shown as it is. Unlike `found` this says nothing of what the next write of this process must carry."""
+        document = await self._docs.find_one({"_id": name_of(key)}, {"pending": 1})
+        for raw in document["pending"] if document else ():
+            if raw["_id"] not in self._copied:
+                self._uncopied.setdefault(raw["_id"], _Fresh(key, entry_of(raw), None))
+
     def _ride(self, key: DocumentKey, pending: Sequence[Entry]) -> None:
         riding = {entry.id for entry in pending}
         for entry in self._aboard.pop(key, ()):
