@@ -4,6 +4,7 @@ DATA/lock             held (flock) by the one process that has the directory
 DATA/version          which layout the files have
 DATA/demo             there: demo data, which never mixes with real data
 DATA/address          while a system runs: where it answers
+DATA/backup           when the last backup began
 DATA/operator.token   the command line's way in (mode 600)
 """
 
@@ -18,6 +19,7 @@ from typing import Final
 from services.chassis.keys import write_secret
 
 VERSION: Final = 1
+BACKUP: Final = "backup"
 
 
 class CannotStart(Exception):

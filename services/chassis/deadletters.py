@@ -12,7 +12,7 @@ the same topic that names its offset, so that it works alike on every bus and no
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
@@ -20,11 +20,13 @@ from pydantic import ValidationError
 
 from services.chassis.clock import Clock
 from services.chassis.errors import Invalid, NotFound, Refused
-from services.chassis.ports import Bus, Raw, Record
+from services.chassis.ports import Bus, Partition, Raw, Record
 from services.contracts.events import BY_TOPIC
 
 SUFFIX = ".dlq"
 PAGE = 1_000
+KEPT = timedelta(days=30)
+"""How long the log keeps a dead letter."""
 _OURS = "x-dlq-"
 _REFERENCE = re.compile(r"([a-z][a-z-]{0,80})/(\d{1,6})/(\d{1,15})")
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -205,6 +207,42 @@ class DeadLetters:
             for raw in page:
                 start[raw.topic, raw.partition] = raw.offset + 1
         return found
+
+
+class LettersLeft:
+    """How many letters of each of these topics nobody has replayed or discarded. A look reads what came since the one
+    before, so that however many there are none is read twice.
+    """
+
+    def __init__(self, bus: Bus, topics: Iterable[str]) -> None:
+        self._bus = bus
+        self._open: dict[str, dict[str, datetime]] = {topic + SUFFIX: {} for topic in topics}
+        """By dead-letter topic: where each letter lies there, and since when."""
+        self._next: dict[Partition, int] = {}
+
+    async def look(self) -> None:
+        """Raises `Unavailable`; what was known is known still."""
+        more = bool(self._open)
+        while more:
+            page = await self._bus.read(list(self._open), self._next, PAGE)
+            for raw in page:
+                self._next[raw.topic, raw.partition] = raw.offset + 1
+                self._take(raw)
+            more = len(page) == PAGE
+
+    def _take(self, raw: Raw) -> None:
+        said = _said(raw)
+        if "resolves" in said:
+            self._open[raw.topic].pop(said["resolves"], None)
+        elif "reason" in said:
+            self._open[raw.topic][f"{raw.partition}/{raw.offset}"] = raw.time
+
+    def counted(self, now: datetime) -> dict[str, int]:
+        """By the topic that they came from. Those that are older than the log keeps are gone."""
+        return {
+            topic.removesuffix(SUFFIX): sum(now - since < KEPT for since in found.values())
+            for topic, found in self._open.items()
+        }
 
 
 def _a_word(field: str, text: str) -> None:

@@ -21,6 +21,10 @@ degraded: Final = Gauge(
     registry=registry,
 )
 free: Final = Gauge("caunoi_data_free_bytes", "Room on the volume of the data directory", registry=registry)
+backup_age: Final = Gauge(
+    "caunoi_backup_age_seconds", "Since the last backup began; +Inf: there is none", registry=registry
+)
+backup_age.set(float("inf"))
 errors: Final = Counter(
     "caunoi_errors_total", "Lines of level error in the log: each asks for somebody", ("event",), registry=registry
 )
@@ -96,6 +100,12 @@ refused: Final = Counter("caunoi_events_refused_total", "Events a rule refused",
 retried: Final = Counter("caunoi_events_retried_total", "Tries that failed", ("group", "topic"), registry=registry)
 dead_letters: Final = Counter(
     "caunoi_dead_letters_total", "Dead letters written, by reason", ("group", "topic", "reason"), registry=registry
+)
+letters_left: Final = Gauge(
+    "caunoi_dead_letters_left",
+    "Dead letters that nobody has replayed or discarded, as of a minute ago at most",
+    ("topic",),
+    registry=registry,
 )
 parked: Final = Gauge("caunoi_parked_subjects", "Subjects that wait for another try", ("group",), registry=registry)
 lag: Final = Gauge(

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
 
 import structlog
@@ -129,6 +129,10 @@ async def _measure(system: System) -> None:
     for trouble in get_args(Trouble):
         metrics.degraded.labels(trouble).set(trouble in found.degraded)
     metrics.bus_silence.set(max(0.0, system.bus_silent().total_seconds()))
+    for topic, left in system.letters_left.counted(system.clock()).items():
+        metrics.letters_left.labels(topic).set(left)
+    if begun := [moment for state in found.services.values() if (moment := state["store"].get("backed_up"))]:
+        metrics.backup_age.set((system.clock() - datetime.fromisoformat(min(begun))).total_seconds())
     with contextlib.suppress(OSError):  # where all that is kept lies on servers there need be no directory
         metrics.free.set(shutil.disk_usage(system.settings.data).free)
     for name, running in system.running.items():

@@ -174,7 +174,8 @@ class Store(Protocol):
         ...
 
     async def health(self) -> dict[str, Any]:
-        """What `/readyz` shows; raises `Unavailable` with one line when it cannot take a write."""
+        """What `/readyz` shows, `backed_up` among it: when the last backup began, or None. Raises `Unavailable` with
+        one line when it cannot take a write."""
         ...
 
 
@@ -347,6 +348,10 @@ class Copies(Protocol):
     def take(self, names: Sequence[str], into: Path, before: datetime) -> Iterator[str]:
         """Write copies into a directory, each of one consistent moment with facts from `before` on; gives each name
         that there was something of."""
+        ...
+
+    def note(self, begun: datetime) -> None:
+        """A backup that began then is done: `health` of the stores says so."""
         ...
 
     def check(self, file: Path) -> None:

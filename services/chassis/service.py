@@ -21,6 +21,7 @@ from services.chassis.askqueue import AskQueue
 from services.chassis.backends.chosen import Backend
 from services.chassis.clock import Clock, SteadyClock
 from services.chassis.consumer import Consumer, Patience
+from services.chassis.deadletters import KEPT, LettersLeft
 from services.chassis.deciding import name_of
 from services.chassis.documents import Collection, Documents, Kind
 from services.chassis.envelope import event_of
@@ -254,6 +255,7 @@ class System:
         self.topics_differ: list[str] = []
         """Where the topics of the bus are not as the contract states them, a line each."""
         self._looking: asyncio.Task[None] | None = None
+        self.letters_left = LettersLeft(self.bus, {event.topic() for one in services for event in one.handles})
         self.running = {service.name: Running(service, self, backend) for service in services}
         keeper = next((one for one in self.running.values() if one.service.stands), None)
         self._queue = None if keeper else AskQueue(settings.queue_url)
@@ -303,8 +305,11 @@ class System:
 
     async def _keep_looking_at_the_bus(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_AGAIN if self.bus_trouble or self.topics_differ else LOOK_EVERY)
             try:
+                if not self.bus_trouble:
+                    with contextlib.suppress(Unavailable):
+                        await self.letters_left.look()
+                await asyncio.sleep(LOOK_AGAIN if self.bus_trouble or self.topics_differ else LOOK_EVERY)
                 await self._look_at_the_bus()
             except Exception:
                 log.exception("work_failed", work="look_at_the_bus")
@@ -355,5 +360,5 @@ def readable(batch: Sequence[Raw]) -> list[Event]:
 def topic_specs() -> list[TopicSpec]:
     """Every topic of the contract, and its dead-letter topic."""
     live = [TopicSpec(event.topic(), compacted=event.topic() in COMPACTED) for event in EVENTS]
-    dead = [TopicSpec(f"{event.topic()}.dlq", partitions=1, retention=timedelta(days=30)) for event in EVENTS]
+    dead = [TopicSpec(f"{event.topic()}.dlq", partitions=1, retention=KEPT) for event in EVENTS]
     return live + dead

@@ -30,8 +30,8 @@ class Stamp:
 class View(Generic[V]):
     """`keys` says which view documents a fact touches (none: not of interest); `fold` gives the new content or None.
 
-    `shape` is a frozen dataclass; `indexes` are those of its fields that `find` may ask for. `document` tells from a key
-    the id of the document whose facts are folded into it.
+    `shape` is a frozen dataclass; `indexes` are those of its fields that `find` may ask for. `document` tells from a
+    key the id of the document whose facts are folded into it.
     """
 
     name: str

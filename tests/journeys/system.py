@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.faults.books import Books, FileBooks
 from tests.servers.process import free_port
@@ -54,6 +55,12 @@ class Served:
     @property
     def log(self) -> str:
         return self.data.with_suffix(".log").read_text()
+
+    def sampled(self, metric: str, **labels: str) -> float:
+        """What `/metrics` gives, added up over the samples that have these labels."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        found = [sample for family in families for sample in family.samples if sample.name == metric]
+        return float(sum(sample.value for sample in found if labels.items() <= sample.labels.items()))
 
     @property
     def environment(self) -> dict[str, str]:

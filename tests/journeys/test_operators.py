@@ -211,6 +211,12 @@ def test_what_must_be_at_rest_is_refused_while_a_service_runs(system: City, tmp_
         assert (done.returncode, "running; stop the services first" in done.stderr) == (2, True), done.stderr
 
 
+def test_the_age_of_the_last_backup_is_shown(system: City, tmp_path: Path) -> None:
+    assert system.told("backup", str(tmp_path / "all.tar.gz")).returncode == 0
+    assert 0 < system.sampled("caunoi_backup_age_seconds") < 600
+    assert any("Bản sao lưu mới nhất cách đây" in what for what in found_by_doctor(system.environment)["well"])
+
+
 def test_a_backup_of_a_running_city_comes_to_life_in_its_place_and_elsewhere(system: City, tmp_path: Path) -> None:
     before = system.take_number()
     files = (str(tmp_path / "all.tar.gz"), "--keys", str(tmp_path / "keys.tar.gz"))

@@ -1,5 +1,6 @@
 """What an operator's Prometheus scrapes off a real process is what README's table says, no more and no less."""
 
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -56,11 +57,7 @@ def test_every_name_has_its_unit_and_counters_end_in_total(system: RunningSystem
 
 
 def test_a_morning_shows_in_the_figures(system: RunningSystem) -> None:
-    def value(name: str, **labels: str) -> float:
-        families = text_string_to_metric_families(system.get("/metrics").text)
-        found = [sample for family in families for sample in family.samples if sample.name == name]
-        return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
-
+    value = system.sampled
     assert value("caunoi_hall_tickets", centre="31186", state="completed") == 1
     assert value("caunoi_hall_tickets", centre="31186", state="open") == 0
     assert value("caunoi_events_published_total", topic="ride-home-requested") == 1
@@ -68,9 +65,16 @@ def test_a_morning_shows_in_the_figures(system: RunningSystem) -> None:
     assert value("caunoi_ready") == 4
     assert value("caunoi_degraded") == 0
     assert value("caunoi_reader_up", group="notify") == 1
-    assert value("caunoi_dead_letters_total") == 0
+    assert value("caunoi_dead_letters_total") == value("caunoi_dead_letters_left") == 0
     assert value("caunoi_errors_total") == 0
     assert value("caunoi_commit_seconds_count", service="queue") > 0
+
+
+def test_a_backup_shows_in_the_figures(system: RunningSystem, tmp_path: Path) -> None:
+    assert system.sampled("caunoi_backup_age_seconds") == math.inf
+    assert system.cli("backup", str(tmp_path / "ward.tar.gz")).returncode == 0
+    assert 0 < system.sampled("caunoi_backup_age_seconds") < 600
+    assert "Bản sao lưu mới nhất cách đây" in system.cli("doctor").stdout
 
 
 def test_probes_are_answered_part_by_part(system: RunningSystem) -> None:

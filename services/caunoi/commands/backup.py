@@ -59,6 +59,7 @@ def back_up(settings: Settings, to: Path, keys: Path | None) -> None:
             _write(target, "data", copies, copies.data, begun)
             if keys:
                 _write(keys, "keys", copies, copies.keys, begun, sorted(settings.secrets_directory.glob("*.key")))
+            copies.note(begun)
     except Unavailable as error:
         raise Failed(error.says("vi"), error.says("en")) from None
 

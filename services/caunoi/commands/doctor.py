@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -24,6 +24,8 @@ from services.chassis.keys import Keys
 from services.chassis.service import topic_specs
 from services.chassis.settings import Settings, SettingsError
 
+BACKUP_OLD = 26
+"""Hours: one a day, and some time to take it."""
 NAMES = tuple(service.name for service in SERVICES)
 
 
@@ -64,8 +66,10 @@ async def _asked(operator: Caller, settings: Settings) -> AsyncIterator[Finding]
         yield Finding("well", f"Hệ thống đang chạy và trả lời ở {operator.http.base_url}")
     else:
         yield Finding("look", f"Không có hệ thống nào chạy trên {settings.data}", "caunoi up")
-    for finding in _ready(await _readiness(operator, "/readyz")):
+    readiness = await _readiness(operator, "/readyz")
+    for finding in _ready(readiness):
         yield finding
+    yield _backup(readiness["services"])
     yield await _letters(operator)
     yield await _accounts(operator)
     if operator.over_http:
@@ -83,7 +87,7 @@ async def _apart(settings: Settings) -> AsyncIterator[Finding]:
     except (Failed, CannotStart) as away:
         yield Finding("look", f"Không xem được sự kiện bị bỏ lại: {away.vi}", "sửa điều trên trước")
     async with connected(settings) as operator:
-        reached = []
+        reached: dict[str, Any] = {}
         for name in NAMES:
             try:
                 found = await _readiness(operator, f"/{name}/readyz")
@@ -94,10 +98,12 @@ async def _apart(settings: Settings) -> AsyncIterator[Finding]:
                     "ill", f"{name}: {why}", f"dịch vụ có chạy không? CAUNOI_GATEWAY_URL={settings.gateway_url}"
                 )
                 continue
-            reached.append(name)
+            reached |= mine["services"]
             yield Finding("well", f"{name}: trả lời qua {settings.gateway_url}")
             for finding in _ready(mine):
                 yield finding
+        if reached:
+            yield _backup(reached)
         if "queue" in reached:
             yield await _accounts(operator)
             yield await _clock(operator)
@@ -140,6 +146,17 @@ def _service(name: str, state: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             level, f"{name}: {state['owed']} sự kiện chưa phát, cũ nhất {age} giây", "xem nhật ký (relay_waits)"
         )
+
+
+def _backup(services: Mapping[str, Any]) -> Finding:
+    begun = [state.get("store", {}).get("backed_up") for state in services.values()]
+    do = "caunoi backup FILE --keys FILE mỗi ngày, rồi cất ở máy khác"
+    if None in begun:
+        return Finding("look", "Chưa có bản sao lưu nào", do)
+    hours = (system_clock() - datetime.fromisoformat(min(begun))).total_seconds() / 3600
+    if hours > BACKUP_OLD:
+        return Finding("look", f"Bản sao lưu mới nhất đã {hours:.0f} giờ", do)
+    return Finding("well", f"Bản sao lưu mới nhất cách đây {hours:.1f} giờ")
 
 
 async def _letters(operator: Caller) -> Finding:

@@ -300,12 +300,14 @@ class MongoStore:
     async def health(self) -> dict[str, Any]:
         async with self._answered():
             hello = await self._client.admin.command("hello")
+            backup = await self._db["schema"].find_one({"_id": "backup"})
         if not hello.get("isWritablePrimary"):
             raise MongoAway(retry_after=1)
         return {
             "replica_set": hello["setName"],
             "write_concern": "majority, journalled",
             "client": self._way.by,
+            "backed_up": moment(backup["begun"]).isoformat() if backup else None,
             "clock_ahead_seconds": round((self._clock() - moment(hello["localTime"])).total_seconds()),
         }
 

@@ -66,6 +66,11 @@ class MongoCopies:
                     _write(file, collection, {"time": {"$lt": before}}, None)
                 yield name
 
+    def note(self, begun: datetime) -> None:
+        with self._opened() as client:
+            for name in self._databases.values():
+                client[name]["schema"].replace_one({"_id": "backup"}, {"begun": begun}, upsert=True)
+
     def check(self, file: Path) -> None:
         try:
             with file.open("rb") as opened:

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from services.chassis.backends.sqlite import FileNotUsable
+from services.chassis.datadir import BACKUP
+from services.chassis.keys import write_secret
 
 
 class SqliteCopies:
@@ -33,6 +35,9 @@ class SqliteCopies:
             if source.exists():
                 _copy(source, into / name) if source.suffix == ".sqlite" else shutil.copyfile(source, into / name)
                 yield name
+
+    def note(self, begun: datetime) -> None:
+        write_secret(self._directory / BACKUP, begun.isoformat().encode())
 
     def check(self, file: Path) -> None:
         if file.suffix == ".sqlite":

@@ -16,6 +16,7 @@ from typing import Any
 
 from services.chassis.backends.sqlite import Database, DiskFull, micros_of, moment_of
 from services.chassis.clock import Clock, system_clock
+from services.chassis.datadir import BACKUP
 from services.chassis.errors import Unavailable
 from services.chassis.ports import DocumentKey, Entry, Stored, StorePromises, Write, Written
 from services.chassis.views import Folded, Projector, View
@@ -56,6 +57,7 @@ class SqliteStore:
         self, path: Path, projector: Projector, keep: timedelta = timedelta(days=400), clock: Clock = system_clock
     ) -> None:
         self._db = Database(path, [_TABLES, _RESTORED])
+        self._backup = path.with_name(BACKUP)
         self._keys = Database(path.with_suffix(".keys.sqlite"), [_KEYS])
         self._projector = projector
         self._views = {view.name: _ViewTable(view) for view in projector.views}
@@ -248,7 +250,11 @@ class SqliteStore:
         return gone > 0
 
     async def health(self) -> dict[str, Any]:
-        return await self._db.health()
+        try:
+            backed_up = self._backup.read_text()
+        except FileNotFoundError:
+            backed_up = None
+        return await self._db.health() | {"backed_up": backed_up}
 
 
 class _ViewTable:

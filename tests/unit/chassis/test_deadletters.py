@@ -1,14 +1,15 @@
 """Dead letters: kept byte for byte, shown without anything a rogue record may hold, replayed or discarded once."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from services.chassis.backends.sqlite_bus import SqliteBus
-from services.chassis.deadletters import DeadLetters, LetterResolved, NoSuchLetter, NotAWord
+from services.chassis.deadletters import DeadLetters, LetterResolved, LettersLeft, NoSuchLetter, NotAWord
 from services.chassis.ports import Record
-from tests.conformance.bus_records import CALLED, called, changed, raw, topics, with_body
+from tests.conformance.bus_records import CALLED, CANCELLED, called, changed, raw, topics, with_body
 from tests.virtual import NOON, run_virtual, virtual_clock
 
 
@@ -153,5 +154,21 @@ def test_thousands_of_letters_are_all_listed(tmp_path: Path) -> None:
         (letter,) = await bus.read(f"{CALLED}.dlq")
         await bus.publish([Record(letter.topic, letter.key, letter.headers, letter.value)] * 2_499)
         assert len(await letters.open([CALLED])) == 2_500
+
+    with_letters(tmp_path, story)
+
+
+def test_letters_left_are_those_that_nobody_saw_to(tmp_path: Path) -> None:
+    async def story(bus: SqliteBus, letters: DeadLetters) -> None:
+        left = LettersLeft(bus, [CALLED, CANCELLED])
+        for offset in range(3):
+            await letters.put(raw(called("a"), offset=offset), group="notify", reason="bug")
+        await left.look()
+        assert left.counted(NOON) == {CALLED: 3, CANCELLED: 0}
+        await letters.replay(f"{CALLED}/0/0", by="a-k3y7qd")
+        await letters.discard(f"{CALLED}/0/1", by="a-k3y7qd", why="test-data")
+        await left.look()
+        assert left.counted(NOON) == {CALLED: 1, CANCELLED: 0}
+        assert left.counted(NOON + timedelta(days=60)) == {CALLED: 0, CANCELLED: 0}
 
     with_letters(tmp_path, story)
