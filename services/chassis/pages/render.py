@@ -31,7 +31,7 @@ def environment(language: str) -> "Environment":
     made.policies["ext.i18n.trimmed"] = True
     texts = translations(language)
     made.install_gettext_callables(  # type: ignore[attr-defined]
-        texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext, npgettext=texts.npgettext
+        texts.gettext, speech(language).counted, newstyle=True, pgettext=texts.pgettext, npgettext=texts.npgettext
     )
     made.filters.update(speech(language).filters())
     made.globals["static"] = address_of

@@ -1,5 +1,6 @@
 """How people here say a day, an hour, an amount, a name. One `Speech` a language; templates have it as filters."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -8,6 +9,13 @@ from typing import Any, Final
 
 from services.chassis.clock import LOCAL
 from services.chassis.pages.catalogue import translations
+
+_COUNTED: Final = re.compile(r"(?:(?<=\d)|(?<=\)s)) (?=[^\W\d])")
+
+
+def together(text: str) -> str:
+    """A number (or the place of one) and what it counts never part at the end of a line."""
+    return _COUNTED.sub("\u00a0", text)
 
 
 class Speech:
@@ -22,7 +30,11 @@ class Speech:
         return said % values if values else said
 
     def ngettext(self, one: str, many: str, number: int, **values: Any) -> str:
-        return self._texts.ngettext(one, many, number) % {"num": self.number(number), **values}
+        return self.counted(one, many, number) % {"num": self.number(number), **values}
+
+    def counted(self, one: str, many: str, number: int) -> str:
+        """`ngettext` before the number is put in."""
+        return together(self._texts.ngettext(one, many, number))
 
     def day(self, moment: date | datetime) -> str:
         """thứ Ba, 24 tháng 11 · Tuesday, 24 November"""
@@ -47,24 +59,25 @@ class Speech:
 
     def money(self, dong: int) -> str:
         """50.000 đồng"""
-        return self._("%(amount)s đồng", amount=self.number(dong))
+        return together(self._("%(amount)s đồng", amount=self.number(dong)))
 
     def kilometres(self, metres: float) -> str:
         """2,1 km"""
-        return f"{self.number(round(metres / 1000, 1))} km"
+        return together(f"{self.number(round(metres / 1000, 1))} km")
 
     def minutes(self, span: tuple[int, int]) -> str:
         """10 đến 20 phút"""
         low, high = span
         if low == high:
             return self.ngettext("%(num)s phút", "%(num)s phút", high)
-        return self._("%(low)s đến %(high)s phút", low=low, high=high)
+        return together(self._("%(low)s đến %(high)s phút", low=low, high=high))
 
     def hours(self, minutes: int) -> str:
         """3 giờ 05 phút; less than an hour in minutes alone"""
         if minutes < 60:
             return self.ngettext("%(num)s phút", "%(num)s phút", minutes)
-        return self._("%(hours)s giờ %(rest)s phút", hours=self.number(minutes // 60), rest=f"{minutes % 60:02}")
+        said = self._("%(hours)s giờ %(rest)s phút", hours=self.number(minutes // 60), rest=f"{minutes % 60:02}")
+        return together(said)
 
     def given_name(self, name: str) -> str:
         """What a Vietnamese person is called by: the last word. A family name never stands alone."""
