@@ -137,8 +137,9 @@ def a_hall(folder: Path) -> Iterator[Hall]:
 
 def must_be_sound(page: Page, *, axe_at: Sequence[Size] = ()) -> None:
     """axe finds nothing here (`axe_at`: nor in these sizes); in no size, nor with text of 200 %, is anything wider than
-    the page; and a finger hits what it can press."""
+    the page; a finger hits what it can press; and nothing is lost in the colours of the system."""
     assert complaints(page) == []
+    assert in_forced_colours(page) == []
     shown = page.viewport_size
     for size in SIZES:
         page.set_viewport_size({"width": size[0], "height": size[1]})
@@ -157,6 +158,55 @@ def complaints(page: Page) -> list[str]:
     """What axe finds by WCAG 2.2 AA and good practice: rule and elements."""
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found]
+
+
+def in_forced_colours(page: Page) -> list[str]:
+    """What is lost with the colours of the system instead of ours: the edge of what can be pressed, where one is when
+    moving by keyboard, what is chosen among others, a drawing on what lies behind it."""
+    page.emulate_media(forced_colors="active")
+    found: list[str] = page.evaluate(
+        """() => {
+          const style = (one) => getComputedStyle(one);
+          const wide = (one) => one.getBoundingClientRect().width > 1;
+          const all = (what) => [...document.querySelectorAll(what)]
+            .filter((one) => one.checkVisibility({ visibilityProperty: true }) && wide(one));
+          const told = (what) => (one) => `${what}: ${one.outerHTML.slice(0, 160)}`;
+
+          const edged = (one) => ["Top", "Bottom", "Left"]
+            .some((side) => parseFloat(style(one)[`border${side}Width`]) > 0);
+          const ringed = (one) => one && style(one).outlineStyle !== "none" && parseFloat(style(one).outlineWidth) >= 2;
+          const here = (one) => [one, one.closest("label"), one.nextElementSibling].some(ringed);
+
+          const clear = "rgba(0, 0, 0, 0)";
+          const ground = (one) => !one ? "rgb(255, 255, 255)"
+            : style(one).backgroundColor === clear ? ground(one.parentElement) : style(one).backgroundColor;
+          const seen = (one) => [style(one).stroke, style(one).fill]
+            .some((ink) => !["none", clear, ground(one)].includes(ink));
+
+          const shown = ["borderBottomColor", "borderBottomWidth", "fontWeight", "textDecorationLine", "outlineStyle"];
+          const others = (one) => [...one.parentElement.children].filter((other) => !other.matches("[aria-current]"));
+          const same = (one, other) => shown.every((name) => style(one)[name] === style(other)[name]);
+          const alike = (one) => others(one).some((other) => other.tagName === one.tagName && same(one, other));
+          const ours = (one) => style(one).opacity === "0" || style(one).appearance === "none";
+
+          const reached = all("a[href], button, summary, input:not([type=hidden]), select, textarea, [tabindex='0']");
+          const lost = reached.filter((one) => {
+            one.focus({ focusVisible: true, preventScroll: true });
+            return document.activeElement === one && !here(one);
+          });
+          document.activeElement?.blur();
+          return [
+            ...all("button, .button, .tile, .job, select, textarea, input[type=text], input[type=tel]")
+              .filter((one) => !edged(one)).map(told("no edge")),
+            ...all("svg.icon").filter((one) => !seen(one)).map(told("not seen")),
+            ...all("[aria-current]").filter(alike).map(told("chosen like the others")),
+            ...all("input:checked").filter((one) => ours(one) && !here(one)).map(told("ticked like the others")),
+            ...lost.map(told("focus not seen")),
+          ];
+        }"""
+    )
+    page.emulate_media(forced_colors="none")
+    return found
 
 
 def overflow(page: Page) -> list[str]:
