@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from tests.compose import look
 from tests.compose.morning import Morning, play
+from tests.compose.screens import at_screens
 from tests.compose.stack import Stack, StackFailed, started
 from tests.faults.books import Books, at_rest
 from tests.faults.checker import check
@@ -59,6 +60,8 @@ async def main(folder: Path) -> None:
             found.extend(look.at_gateway(stack))
         with step("profile demo: seeds, plays the story, ends with 0") as found:
             found.extend(look.at_demo(stack))
+        with step("the screens") as found:
+            found.extend(await asyncio.to_thread(at_screens, stack))
         await under_load(stack, folder)
         with step("the story once more") as found:
             found.extend(look.at_story(stack))
