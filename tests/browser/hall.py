@@ -177,11 +177,10 @@ def in_forced_colours(page: Page) -> list[str]:
           const ringed = (one) => one && style(one).outlineStyle !== "none" && parseFloat(style(one).outlineWidth) >= 2;
           const here = (one) => [one, one.closest("label"), one.nextElementSibling].some(ringed);
 
-          const clear = "rgba(0, 0, 0, 0)";
+          const clear = (colour) => colour === "none" || /^rgba.*, 0\\)$/.test(colour);
           const ground = (one) => !one ? "rgb(255, 255, 255)"
-            : style(one).backgroundColor === clear ? ground(one.parentElement) : style(one).backgroundColor;
-          const seen = (one) => [style(one).stroke, style(one).fill]
-            .some((ink) => !["none", clear, ground(one)].includes(ink));
+            : clear(style(one).backgroundColor) ? ground(one.parentElement) : style(one).backgroundColor;
+          const seen = (one) => [style(one).stroke, style(one).fill].some((ink) => !clear(ink) && ink !== ground(one));
 
           const shown = ["borderBottomColor", "borderBottomWidth", "fontWeight", "textDecorationLine", "outlineStyle"];
           const others = (one) => [...one.parentElement.children].filter((other) => !other.matches("[aria-current]"));
