@@ -39,9 +39,9 @@ SIGNED_IN_FOR = timedelta(hours=12)
 ACTOR: Final = "caunoi.actor"
 _EVERYWHERE: Final = frozenset({"city", "operator"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_TICKET = r"\d{5}-\d{8}-[0-9a-z]{10,32}"
+_TICKET = r"[0-9]{5}-[0-9]{8}-[0-9a-z]{10,32}"
 _TICKET_OR_PASS = rf"^{_TICKET}(\.[a-z2-7]{{26}})?$"
-_REFERENCE = re.compile(r"\d{5}-")
+_REFERENCE = re.compile(r"[0-9]{5}-")
 _EXAMPLE = "31186-20261124-7hk2m9x4tq0v"
 
 TicketPath = Annotated[

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     kafka_servers: Annotated[
         str,
         Field(
-            pattern=r"^[A-Za-z0-9._-]+:\d{1,5}(,[A-Za-z0-9._-]+:\d{1,5})*$",
+            pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}(,[A-Za-z0-9._-]+:[0-9]{1,5})*$",
             description="host:port of Kafka's brokers, comma between",
         ),
     ] = "localhost:9092"

@@ -15,20 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Pattern = StringConstraints
 
 # Every reference to a thing of a centre starts with the five digits of that centre: who may touch it is read off it.
-CentreRef = Annotated[str, Pattern(pattern=r"^\d{5}$")]
-TicketRef = Annotated[str, Pattern(pattern=r"^\d{5}-\d{8}-[0-9a-z]{10,32}$")]
-RideRef = Annotated[str, Pattern(pattern=r"^\d{5}-\d{8}-[0-9a-z]{10,32}-ride$")]
-AssistanceRef = Annotated[str, Pattern(pattern=r"^\d{5}-\d{8}-[0-9a-z]{10,32}-help$")]
-JobRef = Annotated[str, Pattern(pattern=r"^\d{5}-\d{8}-[0-9a-z]{10,32}-(ride|help)$")]
-MemberRef = Annotated[str, Pattern(pattern=r"^\d{5}-m-[0-9a-z]{6,32}$")]
-OfferRef = Annotated[str, Pattern(pattern=r"^\d{5}-o-[0-9a-z]{10,32}$")]
-SessionRef = Annotated[str, Pattern(pattern=r"^\d{5}-s-[0-9a-z]{6,32}$")]
+CentreRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}$")]
+TicketRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-[0-9]{8}-[0-9a-z]{10,32}$")]
+RideRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-[0-9]{8}-[0-9a-z]{10,32}-ride$")]
+AssistanceRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-[0-9]{8}-[0-9a-z]{10,32}-help$")]
+JobRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-[0-9]{8}-[0-9a-z]{10,32}-(ride|help)$")]
+MemberRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-m-[0-9a-z]{6,32}$")]
+OfferRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-o-[0-9a-z]{10,32}$")]
+SessionRef = Annotated[str, Pattern(pattern=r"^[0-9]{5}-s-[0-9a-z]{6,32}$")]
 AccountRef = Annotated[str, Pattern(pattern=r"^a-[0-9a-z]{6,32}$")]
 ContactRef = Annotated[str, Pattern(pattern=r"^c-[0-9a-z]{26}$")]
 
 # Codes a ward chooses in its YAML; they name a service, a hamlet, a skill, never a person.
 Code = Annotated[str, Pattern(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-TicketCode = Annotated[str, Pattern(pattern=r"^[A-Z]\d{3,5}$")]
+TicketCode = Annotated[str, Pattern(pattern=r"^[A-Z][0-9]{3,5}$")]
 AT_KIOSK = "K000"
 """Stands where a ticket's code stands, for somebody at the kiosk who has no number yet: numbers begin with 001."""
 Language = Annotated[str, Pattern(pattern=r"^[a-z]{2}$")]

@@ -16,7 +16,7 @@ from services.chassis.sealing import Sealer
 HALF: Final = 26
 """Letters of 5 bits: 130 bits cannot be guessed."""
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_OFFER = re.compile(r"o(\d{5})([0-9a-z]{10,32})\.([0-9a-z]{26})")
+_OFFER = re.compile(r"o([0-9]{5})([0-9a-z]{10,32})\.([0-9a-z]{26})")
 _SIGN_IN = re.compile(r"s([0-9a-z]{26})([0-9a-z]{26})")
 LINK: Final = r"^[os][0-9a-z]{20,60}(\.[0-9a-z]{26})?$"
 """What either kind of link carries behind `#`."""

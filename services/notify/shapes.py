@@ -127,7 +127,7 @@ class CodeOrLink(Request):
     """Either `phone` and `code`, or `link`: what stands behind `#` in a link that came by SMS."""
 
     phone: Phone | None = None
-    code: Annotated[str | None, Field(pattern=r"^\d{6}$", examples=["481516"])] = None
+    code: Annotated[str | None, Field(pattern=r"^[0-9]{6}$", examples=["481516"])] = None
     link: Annotated[str | None, Field(pattern=LINK, examples=["o311867hk2m9x4tq0v.0123456789abcdefghjkmnpqrs"])] = None
 
 

@@ -88,7 +88,7 @@ class ServiceConfig(_Part):
     procedure: Procedure = Procedure()
 
 
-_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 def _one_after_another(hours: tuple[str, ...]) -> tuple[str, ...]:

@@ -521,7 +521,7 @@ async def my_hours(
     who: Annotated[Actor, may("volunteer")],
     now: Now,
     month: Annotated[
-        str | None, Query(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="this month when not given")
+        str | None, Query(pattern=r"^20[0-9][0-9]-(0[1-9]|1[0-2])$", description="this month when not given")
     ] = None,
 ) -> Hours:
     """My days of one month."""
