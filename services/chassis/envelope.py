@@ -18,6 +18,7 @@ from services.contracts.words import Event, Origin
 
 BODY_AT_MOST = 65_536
 HEADER_AT_MOST = 512
+SHARED_AT_MOST = 512
 
 
 class Unreadable(Invalid):
@@ -53,13 +54,19 @@ def record_of(entry: Entry) -> Record:
 
 def event_of(raw: Raw, publishers: Mapping[str, str]) -> Event:
     """The event in a record. `publishers` says for every topic which service publishes it. Raises `Unreadable`."""
+    return _read(raw, publishers.get(raw.topic, ""))
+
+
+@lru_cache(maxsize=SHARED_AT_MOST)
+def _read(raw: Raw, publisher: str) -> Event:
+    """Read once a process, however many of its services read it: an event never changes."""
     if raw.topic not in BY_TOPIC:
         raise Unreadable("unknown-type")
     if raw.value is None:
         raise Unreadable("tombstone")
     if len(raw.value) > BODY_AT_MOST:
         raise Unreadable("oversize", "body")
-    expected = _expected(raw.topic, publishers.get(raw.topic, ""))
+    expected = _expected(raw.topic, publisher)
     headers = dict(raw.headers)
     for name, wanted, reason in expected.always:
         if headers.get(name) != wanted:

@@ -199,7 +199,7 @@ class Raw(NamedTuple):
     partition: int
     offset: int
     key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: tuple[tuple[str, bytes], ...]
     value: bytes | None
     time: datetime
 

@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal
 from weakref import WeakKeyDictionary, WeakSet
 
 from fastapi import Header, Query, Request
+from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 
 from services.chassis import metrics
@@ -110,11 +111,11 @@ def data_of(event: Event) -> str:
         "id": origin.id,
         "source": origin.source,
         "type": event.topic(),
-        "time": origin.time.isoformat().replace("+00:00", "Z"),
+        "time": origin.time,
         "subject": event.about,
-        "data": event.model_dump(mode="json", exclude={"contact_ref"}),
+        "data": event,
     }
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    return to_json(shown, exclude={"data": {"contact_ref"}}).decode()
 
 
 def frame(*, id: str, event: str | None = None, data: str | None = None, retry: int | None = None) -> str:

@@ -54,7 +54,7 @@ def entry(event: Event, sequence: int = 1, at: datetime = NOON) -> Entry:
 
 def raw(record: Record, offset: int = 0, time: datetime = NOON) -> Raw:
     """The record as a bus would hand it on."""
-    return Raw(record.topic, 0, offset, record.key, record.headers, record.value, time)
+    return Raw(record.topic, 0, offset, record.key, tuple(record.headers), record.value, time)
 
 
 def changed(record: Record, **headers: bytes | None) -> Record:

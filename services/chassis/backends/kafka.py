@@ -440,7 +440,7 @@ class _Names:
                 one.partition,
                 one.offset,
                 one.key,
-                one.headers,
+                tuple(one.headers),
                 one.value,
                 datetime.fromtimestamp(one.timestamp / 1000, UTC),
             )

@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from services.chassis.errors import Unavailable
 from services.chassis.ports import BusPromises, Partition, Positions, Raw, Record, Subscription, TopicSpec, Worker
 
 BATCH_AT_MOST = 500
+LATEST_KEPT = 256
+"""Records a topic in memory, as they lie in the file: readers that keep up share them."""
 TIDY_SECONDS = 600.0
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
@@ -59,6 +63,8 @@ class SqliteBus:
         self._topics: dict[str, TopicSpec] = {}
         self._ends: dict[str, int] = {}
         """Per topic the offset that its next record gets; only what is durable counts."""
+        self._latest: dict[str, deque[Raw]] = {}
+        """Per topic its last records without a gap, all of them durable."""
         self._readers: dict[asyncio.Event, frozenset[str]] = {}
         self._groups: dict[str, Sequence[str]] = {}
         """What each running group reads."""
@@ -88,31 +94,39 @@ class SqliteBus:
         return len(records)
 
     async def _publish(self, records: Sequence[Record]) -> None:
-        ends = await self._db.write(lambda at: self._append(at, records))
-        self._ends.update(ends)
+        appended = await self._db.write(lambda at: self._append(at, records))
+        for raw in appended:
+            self._ends[raw.topic] = raw.offset + 1
+            latest = self._latest.setdefault(raw.topic, deque(maxlen=LATEST_KEPT))
+            if latest and latest[-1].offset + 1 != raw.offset:  # of what lies between nobody knew whether it was kept
+                latest.clear()
+            latest.append(raw)
+        written = {raw.topic for raw in appended}
         for woken, topics in self._readers.items():
-            if not topics.isdisjoint(ends):
+            if not topics.isdisjoint(written):
                 woken.set()
 
-    def _append(self, at: sqlite3.Connection, records: Sequence[Record]) -> dict[str, int]:
+    def _append(self, at: sqlite3.Connection, records: Sequence[Record]) -> list[Raw]:
         # The table and not memory says where a topic ends: another publish of the same group may have moved it.
         ends: dict[str, int] = {}
         latest: dict[str, int] = {}
         now = micros_of(self._clock())
-        rows = []
+        rows, appended = [], []
         for record in records:
             if record.topic not in ends:
                 row = at.execute("SELECT next, latest FROM topic WHERE name=?", (record.topic,)).fetchone()
                 # The times of a topic never go back, so that a time can be searched for.
                 ends[record.topic], latest[record.topic] = row[0], max(row[1], now)
+            topic, offset, time = record.topic, ends[record.topic], latest[record.topic]
             headers = json.dumps([(name, value.decode("latin-1")) for name, value in record.headers])
-            rows.append((record.topic, ends[record.topic], latest[record.topic], record.key, headers, record.value))
-            ends[record.topic] += 1
+            rows.append((topic, offset, time, record.key, headers, record.value))
+            appended.append(Raw(topic, 0, offset, record.key, tuple(record.headers), record.value, moment_of(time)))
+            ends[topic] += 1
         at.executemany("INSERT INTO record VALUES (?,?,?,?,?,?)", rows)
         at.executemany(
             "UPDATE topic SET next=?, latest=? WHERE name=?", [(ends[name], latest[name], name) for name in ends]
         )
-        return ends
+        return appended
 
     # --------------------------------------------------------------------------------------------- reading
 
@@ -240,6 +254,10 @@ class SqliteBus:
         return sorted(batch, key=lambda raw: raw.time) if len(behind) > 1 else batch
 
     def _fetch(self, topic: str, start: int, limit: int) -> list[Raw]:
+        latest = self._latest.get(topic)
+        if latest and start >= latest[0].offset:
+            skipped = start - latest[0].offset
+            return list(islice(latest, skipped, skipped + limit))
         rows = self._db.read(
             "SELECT offset, time, key, headers, value FROM record WHERE topic=? AND offset>=? ORDER BY offset LIMIT ?",
             (topic, start, limit),
@@ -250,7 +268,7 @@ class SqliteBus:
                 0,
                 offset,
                 key,
-                [(name, text.encode("latin-1")) for name, text in json.loads(headers)],
+                tuple((name, text.encode("latin-1")) for name, text in json.loads(headers)),
                 value,
                 moment_of(time),
             )
@@ -284,10 +302,9 @@ class SqliteBus:
         """Delete what is past its retention and, in compacted topics, what a later record of the key replaced."""
         gone = 0
         for spec in self._topics.values():
-            if spec.compacted:
-                gone += await self._compact(spec.name)
-            else:
-                gone += await self._expire(spec)
+            if here := await (self._compact(spec.name) if spec.compacted else self._expire(spec)):
+                self._latest.pop(spec.name, None)
+                gone += here
         return gone
 
     async def _expire(self, spec: TopicSpec) -> int:

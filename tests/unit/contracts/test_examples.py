@@ -23,7 +23,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def understood(example: dict[str, Any]) -> Event:
-    headers = [(name, value.encode()) for name, value in example["headers"].items()]
+    headers = tuple((name, value.encode()) for name, value in example["headers"].items())
     raw = Raw(
         topic=example["topic"],
         partition=0,
