@@ -20,6 +20,12 @@ def test_an_event_comes_out_as_it_went_in() -> None:
     assert event.at.tzinfo == UTC
 
 
+def test_a_record_is_read_once_however_many_read_it() -> None:
+    first, second = raw(called("a")), raw(called("a"))
+    assert event_of(first, PUBLISHERS) is event_of(second, PUBLISHERS)
+    assert event_of(first._replace(offset=first.offset + 1), PUBLISHERS) is not event_of(first, PUBLISHERS)
+
+
 def test_every_attribute_of_cloudevents_is_sent() -> None:
     headers = dict(called("a").headers)
     assert headers["ce_specversion"] == b"1.0"
