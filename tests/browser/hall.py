@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from services.chassis.access import COOKIE, Access
 from services.chassis.clock import system_clock
@@ -130,6 +130,28 @@ def a_hall(folder: Path) -> Iterator[Hall]:
             yield Hall(system, browser)
         finally:
             browser.close()
+
+
+def passed(page: Page, seconds: float, seen: Callable[[], bool]) -> None:
+    """So much of the page's own time, and not more, passes before it is seen. What the page asks for meanwhile is
+    answered in our time, however long that takes."""
+    asked: set[Request] = set()
+
+    def over(one: Request) -> None:
+        asked.discard(one)
+
+    page.on("request", lambda one: asked.add(one) if one.resource_type != "eventsource" else None)
+    page.on("requestfinished", over)
+    page.on("requestfailed", over)
+    for _ in range(int(seconds * 4)):
+        page.clock.run_for(250)
+        page.wait_for_timeout(20)
+        end = time.monotonic() + 10
+        while asked and time.monotonic() < end:
+            page.wait_for_timeout(20)
+        if seen():
+            return
+    raise AssertionError(f"not after {seconds} s")
 
 
 # ------------------------------------------------------------------------------------- what must be so on every page

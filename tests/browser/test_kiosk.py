@@ -145,12 +145,6 @@ def test_the_slip_fits_the_paper(hall: Hall) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["vi", "en"])
-def test_every_page_is_sound(hall: Hall, language: str) -> None:
-    every_page(hall, language, must_be_sound)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_every_page_is_sound_to_axe_in_every_size(hall: Hall, language: str) -> None:

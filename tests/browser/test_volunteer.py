@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.chassis.access import COOKIE
-from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound, must_hold_khmer
-from tests.browser.test_ticket import a_number, passed
+from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound, must_hold_khmer, passed
+from tests.browser.test_ticket import a_number
 
 pytestmark = pytest.mark.needs_tool("chromium")
 
@@ -283,11 +283,6 @@ def test_a_double_press_and_back_do_nothing_more(hall: Hall) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ every page
-
-
-@pytest.mark.slow
-def test_every_page_is_sound(hall: Hall) -> None:
-    every_page(hall, "vi", must_be_sound)
 
 
 @pytest.mark.slow

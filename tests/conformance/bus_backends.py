@@ -11,7 +11,6 @@ from services.chassis.backends.sqlite_bus import SqliteBus
 from services.chassis.clock import system_clock
 from services.chassis.ids import token
 from services.chassis.ports import Bus, BusPromises, TopicSpec
-from tests import servers
 
 
 class Place(Protocol):
@@ -60,8 +59,14 @@ class KafkaPlace:
     """A namespace of its own keeps one test from another."""
 
     def __init__(self, where: str) -> None:
-        self.where = where if "|" in where else f"{servers.kafka().address}|{token(8)}-"
+        self.where = where if "|" in where else self._of_its_own()
         self._address, self._namespace = self.where.split("|")
+
+    @staticmethod
+    def _of_its_own() -> str:
+        from tests import servers  # a child, which is told where, need not load it
+
+        return f"{servers.kafka().address}|{token(8)}-"
 
     async def open(self, topics: Sequence[TopicSpec]) -> Bus:
         bus = KafkaBus(self._address, namespace=self._namespace)
