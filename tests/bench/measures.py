@@ -28,6 +28,14 @@ CALLING = "31187"
 FIFTY = [f"32{number:03d}" for number in range(50)]
 WAITING = 30
 CONNECTIONS = 32
+PART = {
+    "name": {"vi": "Trung tâm", "en": "Centre"},
+    "always_open": True,
+    "services": {
+        "ho-tich": {"name": {"vi": "Hộ tịch", "en": "Civil status"}, "series": "A", "counters": list(range(1, 50))}
+    },
+}
+"""How `queue` is told of a centre."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +126,10 @@ def product(data: Path) -> Iterator[Server]:
 
 
 def describe(server: Server, centres: Sequence[str]) -> None:
-    part = {
-        "name": {"vi": "Trung tâm", "en": "Centre"},
-        "always_open": True,
-        "services": {
-            "ho-tich": {"name": {"vi": "Hộ tịch", "en": "Civil status"}, "series": "A", "counters": list(range(1, 50))}
-        },
-    }
     with httpx2.Client(base_url=server.at, timeout=30) as http:
         for centre in centres:
             token = server.tokens.get(centre, server.token)
-            answer = http.put(f"/queue/centres/{centre}", json=part, headers={"Authorization": f"Bearer {token}"})
+            answer = http.put(f"/queue/centres/{centre}", json=PART, headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == 200, answer.text
 
 
