@@ -98,6 +98,15 @@ def test_the_page_needs_nothing_from_elsewhere(system: RunningSystem) -> None:
             assert visitor.get(address).status_code == 200
 
 
+def test_who_looks_after_all_centres_says_whose_report_he_wants(system: RunningSystem) -> None:
+    with visitor_of(system) as visitor:
+        session = {"name": "thanhpho", "password": kept(system)["password"]}
+        assert visitor.post("/session", json=session).status_code == 200
+        assert "Tài khoản này xem được báo cáo của mọi trung tâm." in visitor.get("/").text
+        report = visitor.get("/", params={"report": CENTRE}, follow_redirects=True)
+        assert report.status_code == 200 and report.url.path == f"/coordinator/{CENTRE}/report"
+
+
 def test_a_demo_password_opens_no_other_demo(system: RunningSystem, tmp_path: Path) -> None:
     password = kept(system)["password"]
     with running(tmp_path / "other", demo=True) as other:

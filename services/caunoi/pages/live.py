@@ -3,7 +3,8 @@
 In a demo system everybody who opens the page may look on at the demo centre, and at nothing else: the answer carries
 a session of the role `display`, bound to that centre, for half an hour; the page renews it. With it he reads the board,
 and here the events of that centre, volunteers' too (references and codes, as in all events). A browser that is signed
-in keeps its own session and sees its own centre. In a real system who is not signed in sees nothing.
+in keeps its own session and sees its own centre; who may read of every centre says whose report he wants. In a real
+system who is not signed in sees nothing.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import Header, Request
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from services.caunoi.demo.people import CENTRE
@@ -22,6 +23,7 @@ from services.chassis.pages import ThePage
 from services.chassis.service import Running, System
 from services.chassis.views import Views
 from services.chassis.web import Router, own
+from services.contracts.words import CentreRef
 from services.notify.feed import OF_A_CENTRE, Wants, feed_of
 from services.queue.api_centre import show_board
 from services.queue.centre import Centre
@@ -41,8 +43,15 @@ MAY_LOOK: Final = ("display", "staff", "coordinator")
 
 
 @page_router.get("/", operation_id="live_page", response_class=HTMLResponse, include_in_schema=False)
-async def live_page(request: Request, page: ThePage, who: Annotated[Actor, may("anyone")]) -> HTMLResponse:
+async def live_page(
+    request: Request,
+    page: ThePage,
+    who: Annotated[Actor, may("anyone")],
+    report: Annotated[CentreRef | None, Query(description="go to this centre's report of the day")] = None,
+) -> Response:
     """The board and the events of the visitor's centre; of the demo centre for everybody where there is one."""
+    if report:
+        return page.go(f"/coordinator/{report}/report")
     system: System = request.app.state.system
     signed_in = who.is_a(*MAY_LOOK) and not _looks_on(who)
     looks_on = system.settings.demo and (not who.roles or _looks_on(who))

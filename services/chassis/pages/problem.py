@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from services.chassis import metrics
-from services.chassis.access import SignInNeeded
+from services.chassis.access import NotYourRole, SignInNeeded
 from services.chassis.errors import Refusal
 from services.chassis.pages.catalogue import LANGUAGES
 from services.chassis.pages.render import rendered
@@ -33,8 +33,10 @@ def refusal_to(
         return answer_of(refusal, scope, default, errors)
     metrics.refusals.labels(refusal.slug()).inc()
     request = Request(scope)
-    if refusal.status == SignInNeeded.status and scope["method"] in ("GET", "HEAD"):
+    looks = scope["method"] in ("GET", "HEAD")
+    if refusal.status == SignInNeeded.status and looks:
         return RedirectResponse(_sign_in(request.url.path), 303)
+    sign_in = _sign_in(request.url.path if looks else _page_before(request))
     spoken = speech(language_of(scope["headers"], default))
     problem = problem_of(refusal, spoken.language)
     shown = rendered(
@@ -42,7 +44,8 @@ def refusal_to(
         spoken,
         page=_NoPage(request.url.path, spoken.language),
         problem=problem,
-        sign_in=_sign_in(_page_before(request)) if refusal.status == SignInNeeded.status else None,
+        sign_in=sign_in if refusal.status == SignInNeeded.status else None,
+        as_another=sign_in if isinstance(refusal, NotYourRole) else None,
     )
     headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after is not None else None
     return HTMLResponse(shown, refusal.status, headers)

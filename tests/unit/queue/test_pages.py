@@ -60,6 +60,15 @@ def test_who_wanted_nowhere_in_particular_comes_to_his_own_screen(
     played(tmp_path, story)
 
 
+def test_who_may_not_open_a_page_can_sign_in_as_somebody_who_may(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        shown = await Visitor(desk.client).become(desk.token("staff")).open("/settings/31186")
+        assert shown.status == 403 and "Trang này dành cho người khác" in shown.text
+        assert 'href="/sign-in?back=/settings/31186"' in shown.source
+
+    played(tmp_path, story)
+
+
 def test_a_wrong_password_is_said_on_the_same_page_and_the_name_stays(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         await a_clerk(desk)
