@@ -63,6 +63,7 @@ def reference(name: str, centre: str) -> str:
         "job": f"{ticket(centre)}-ride",
         "contact_ref": "c-" + "7hk2m9x4tq0v7hk2m9x4tq0v7h",
         "counter": "3",
+        "hamlet": "khu-vuc-5",
         "code": "A012",
         "press": "start",
         "language": "en",
