@@ -46,7 +46,7 @@ def _no_race_left_anything_wrong(system: System) -> Iterator[None]:
 
 def rounds_on(system: System) -> int:
     """Processes that share a hall come into each other's way at every step: fewer rounds show as much."""
-    return 3 if isinstance(system, City) else ROUNDS
+    return 2 if isinstance(system, City) else ROUNDS
 
 
 def test_eight_counters_call_sixty_tickets_and_none_twice(system: System) -> None:
