@@ -272,6 +272,26 @@ def test_what_a_process_left_behind_another_one_publishes(client: MongoClient) -
     run(story())
 
 
+def test_the_kept_position_follows_what_is_published_between_facts_that_nobody_is_told(client: MongoClient) -> None:
+    url = servers.mongo().url
+
+    async def story() -> None:
+        bus = Bus()
+        async with a_store(url, client) as store, relayed(store, bus) as documents:
+
+            async def caller() -> None:
+                for _ in range(30):
+                    await add(documents)
+                    await documents[Tally].change("a", arrive, now=NOW)
+
+            await asyncio.gather(*(caller() for _ in range(3)))
+            await until(lambda: everything(bus, 90))
+            await until(lambda: nothing_owed(store))
+            assert len(bus.records) == 90
+
+    run(story())
+
+
 def test_what_is_rewound_comes_again_though_new_events_are_published_meanwhile(client: MongoClient) -> None:
     url = servers.mongo().url
 

@@ -220,11 +220,10 @@ class MongoJournal:
             last[one.entry.source] = max(one.entry.sequence, last.get(one.entry.source, 0))
         folded = await self._fold(fresh)
         reach("store:after-fold")
-        quiet, self._quiet = self._quiet, {}
-        await self._note(
-            {source: _moved(at, folded.get(source), quiet.pop(source, None)) for source, at in last.items()}
-        )
-        self._quiet = quiet | self._quiet
+        quiet = {source: self._quiet[source] for source in last.keys() & self._quiet.keys()}
+        await self._note({source: _moved(at, folded.get(source), quiet.get(source)) for source, at in last.items()})
+        for source, (_, at) in quiet.items():
+            self._noted(source, at)
         now = time.monotonic()
         for one in fresh:
             del self._uncopied[one.entry.id]
@@ -331,6 +330,13 @@ class MongoJournal:
         self._remember(source, last)
         self._quiet[source] = (self._quiet.get(source, (base, 0))[0], last)
 
+    def _noted(self, source: str, upto: int) -> None:
+        """So far the position is kept."""
+        if quiet := self._quiet.pop(source, None):
+            base, last = quiet
+            if last > upto:
+                self._quiet[source] = (max(base, upto), last)
+
     def _remember(self, source: str, published: int) -> None:
         if len(self._published) > 4 * FRESH_AT_MOST:
             self._published.clear()  # what is asked for again is read again
@@ -434,8 +440,11 @@ class MongoJournal:
             for entry in takewhile(lambda one: one.topic is None, self._unpublished(source, last[source])):
                 last[source] = entry.sequence
         moved = {source: (self._given.pop(source, 0), at) for source, at in last.items()}
-        await self._note({source: _moved(published=way) for source, way in moved.items()})
+        # From where the position stands: what was passed over before these may be noted nowhere yet.
+        since = {source: min(base, self._quiet.get(source, (base, 0))[0]) for source, (base, _) in moved.items()}
+        await self._note({source: _moved(published=(since[source], at)) for source, (_, at) in moved.items()})
         for source, (base, at) in moved.items():
+            self._noted(source, at)
             if self._published.get(source, base) >= base:
                 self._remember(source, max(at, self._published.get(source, 0)))
 
@@ -490,6 +499,7 @@ class MongoJournal:
         while some := list(islice(updates, STEP)):
             await self._positions.bulk_write(some, ordered=False)
         for source in first:
+            self._quiet.pop(source, None)
             self._fall_behind(source)
         return events
 
