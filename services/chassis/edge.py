@@ -15,7 +15,6 @@ from services.chassis import metrics, tracing
 from services.chassis.access import ACTOR, Actor
 from services.chassis.documents import OutcomeUnknown
 from services.chassis.logs import shows
-from services.chassis.pages.files import policy
 from services.chassis.pages.problem import refusal_to
 from services.chassis.problems import BodyTooLarge, OurMistake
 from services.chassis.trace import acting, traceparent
@@ -24,7 +23,10 @@ log = structlog.get_logger()
 
 _PARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
-    (b"content-security-policy", policy().encode()),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # with none at all a browser does not say that our own forms are ours
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -74,8 +76,7 @@ class Edge:
                 headers = message["headers"] = list(message.get("headers", ()))
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append(_NO_STORE)
-                given = {name for name, _ in headers}
-                headers.extend(one for one in _SECURITY if one[0] not in given)
+                headers.extend(_SECURITY)
                 headers.append((b"traceparent", trace.encode()))
             await send(message)
 

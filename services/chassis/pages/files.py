@@ -4,10 +4,8 @@
 a module finds another by a relative import. Whoever still has an older address gets the newest file, not to be kept.
 """
 
-import base64
 import gzip
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from mimetypes import guess_type
@@ -51,13 +49,3 @@ def address_of(name: str) -> str:
     if name not in files():
         raise LookupError(f"no static file {name}")
     return f"/static/{version()}/{name}"
-
-
-def policy(brought: Iterable[str] = ()) -> str:
-    """The Content-Security-Policy of a page that brings these files of ours along, each allowed by its digest."""
-    digests = (hashlib.sha256(files()[name].content).digest() for name in brought)
-    allowed = "".join(f" 'sha256-{base64.b64encode(one).decode()}'" for one in digests)
-    scripts = f"script-src 'self'{allowed}; " if allowed else ""
-    return (
-        f"default-src 'self'; {scripts}base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-    )

@@ -22,7 +22,6 @@ from services.chassis.clock import Clock
 from services.chassis.errors import Forbidden, Invalid, Refusal
 from services.chassis.once import Once
 from services.chassis.pages.catalogue import LANGUAGES
-from services.chassis.pages.files import files, policy
 from services.chassis.pages.render import rendered
 from services.chassis.pages.speech import Speech, speech
 from services.chassis.problems import fields_of, language_of
@@ -80,7 +79,6 @@ class Page:
     now: datetime
     """When it is answered; templates show moments relative to it."""
     _cookie: str = field(default="", repr=False)
-    _brought: list[str] = field(default_factory=list, repr=False)
 
     @property
     def path(self) -> str:
@@ -118,8 +116,6 @@ class Page:
         """`template` is `<service>/<file>`; `facts` are what it names. `refused` is said at its head."""
         status = refused.status if refused else 200
         answer = HTMLResponse(rendered(template, self.speech, page=self, refused=refused, **facts), status)
-        if self._brought:
-            answer.headers["Content-Security-Policy"] = policy(self._brought)
         if self._cookie:
             secure = self.request.url.scheme == "https"
             # As long as a session: a press that waits for a connection outlives the browser's window.
@@ -165,12 +161,6 @@ class Page:
         except Refusal as refused:
             return self.refuse(template, refused, **await facts())
         return self.go(address)
-
-    def script(self, name: str) -> str:
-        """The text of the file, for `<script>` in the page, where it alone is allowed: what cannot wait until it was
-        fetched."""
-        self._brought.append(name)
-        return files()[name].content.decode()
 
     def form_secret(self) -> str:
         given = self.request.cookies.get(FORM_COOKIE, "") or self._cookie

@@ -1,7 +1,5 @@
 """The screens of the queue, as a browser without a screen sees them."""
 
-import base64
-import hashlib
 import json
 import re
 from datetime import datetime
@@ -290,18 +288,6 @@ async def on_the_phone(desk: Desk, given: Any, language: str = "vi") -> Visitor:
     await visitor.open("/ticket")
     await visitor.press("/ticket", **{"pass": f"http://desk/ticket#{given['pass']}"})
     return visitor
-
-
-def test_the_page_that_takes_the_link_brings_its_script_along_and_allows_no_other(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        answer = await desk.client.get("/ticket", headers={"Accept": "text/html"})
-        (script,) = re.findall("<script>(.*?)</script>", answer.text, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        assert f"script-src 'self' 'sha256-{digest}';" in answer.headers["content-security-policy"]
-        other = await desk.client.get("/sign-in", headers={"Accept": "text/html"})
-        assert "script-src" not in other.headers["content-security-policy"]  # `default-src` speaks
-
-    played(tmp_path, story)
 
 
 def test_the_ticket_says_how_many_are_before_and_since_when_that_is_known(tmp_path: Path) -> None:

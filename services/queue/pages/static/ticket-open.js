@@ -1,5 +1,5 @@
 // A link `/ticket#<pass>`: the pass goes out of the address and into the form, and the form is sent, as soon as it is
-// there: the page itself brings this along, so that a slow phone need not ask for it first.
+// there: no module, which would wait for the stylesheet.
 {
   const take = () => {
     const pass = location.hash.slice(1);
