@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -77,15 +78,19 @@ async def at_rest(books: Books, seconds: float = 60, *, all_published: bool = Tr
         before = now
 
 
-def _published(topic: str, offset: Any, key: Any, headers: dict[str, str], value: Any) -> Published | None:
+def _published(
+    topic: str, offset: Any, key: Any, headers: dict[str, str], value: Any, told: datetime | None = None
+) -> Published | None:
     """None: it is no event, but poison that a test put there."""
     try:
-        return _event(topic, offset, key, headers, value)
+        return _event(topic, offset, key, headers, value, told)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _event(topic: str, offset: int, key: bytes, headers: dict[str, str], value: bytes) -> Published:
+def _event(
+    topic: str, offset: int, key: bytes, headers: dict[str, str], value: bytes, told: datetime | None
+) -> Published:
     return Published(
         topic=topic,
         offset=offset,
@@ -97,6 +102,7 @@ def _event(topic: str, offset: int, key: bytes, headers: dict[str, str], value: 
         headers=tuple(sorted(headers.items())),
         body=value,
         data=json.loads(value),
+        told=told,
     )
 
 
@@ -295,7 +301,8 @@ class ServerBooks:
             self._letters.append(Letter(topic, headers, message.value()))
             return
         texts = {name: value.decode(errors="replace") for name, value in headers.items()}
-        if record := _published(topic, message.offset(), message.key(), texts, message.value()):
+        told = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+        if record := _published(topic, message.offset(), message.key(), texts, message.value(), told):
             self._records.append(record)
 
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from tests.faults.history import Attempt, Command, History, Noted, Published
 from tests.faults.waiting import may_still_wait
@@ -628,6 +629,21 @@ def effects_once(history: History) -> Iterator[Violation]:
                 yield Violation("an effect is there", "no minutes were credited", (str(event),))
 
 
+# ------------------------------------------------------------------------------------------ told in time
+
+TOLD_WITHIN = timedelta(seconds=30)
+
+
+def told_in_time(history: History) -> Iterator[Violation]:
+    """Once the fault is over what happened is on the bus within half a minute, however long it could not be told."""
+    if history.healed is None:
+        return
+    for event in history.events:
+        happened = datetime.fromisoformat(event.time)
+        if event.told and (late := event.told - max(happened, history.healed)) > TOLD_WITHIN:
+            yield Violation("told in time", f"after {late.total_seconds():.0f} s", (str(event),))
+
+
 # ------------------------------------------------------------------------------------------ degrade apart
 
 SAID_WITHIN = 2.0
@@ -719,6 +735,7 @@ CHECKS: tuple[Check, ...] = (
     calls_in_order,
     day_is_over,
     effects_once,
+    told_in_time,
     degrades_apart,
 )
 

@@ -106,16 +106,18 @@ async def played(
         people.begin()
         await people.meanwhile(asyncio.sleep(2))
         injected = await people.meanwhile(fault(stage))
+        healed = system_clock()
         await people.meanwhile(asyncio.sleep(1))
         await people.go_home(REST)
         await at_rest(books, REST)
         if fault in AFTERWARDS:
             injected += await AFTERWARDS[fault](stage)
+            healed = system_clock()
     diary.close()
     mine = frozenset(centres)
     records = [one for one in books.records() if one.key in mine]
     facts = [one for one in books.facts() if centre_of(one) in mine]
-    history = History(tuple(diary.attempts), records, facts, tuple(stage.outages), stage.retold)
+    history = History(tuple(diary.attempts), records, facts, tuple(stage.outages), stage.retold, healed)
     commands = len(history.commands)
     if stage.restored:
         stage.more += what_may_be_lost(stage.restored)

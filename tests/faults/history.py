@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
@@ -99,6 +100,8 @@ class Published:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     data: Mapping[str, Any] = field(hash=False, compare=False)
+    told: datetime | None = field(default=None, hash=False, compare=False)
+    """When its producer put it there, by the bus's own books."""
 
     def __str__(self) -> str:
         return f"{self.topic}@{self.offset} {self.source}#{self.sequence} id={self.id} {self.body.decode()}"
@@ -126,6 +129,8 @@ class History:
     outages: Sequence[Outage] = ()
     retold: str = ""
     """What was said before this time (as in `Published.time`) the bus lost and was told again, after newer things."""
+    healed: datetime | None = None
+    """When the fault was over."""
 
     @cached_property
     def private(self) -> frozenset[tuple[str, int]] | None:

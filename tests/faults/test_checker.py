@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -221,6 +221,17 @@ def a_store_away_that_is_said_late(play: Play) -> History:
     return during_an_outage(play, ended=105.0)
 
 
+def told(play: Play, seconds: int) -> History:
+    """Everything so long after the fault is over."""
+    healed = max(datetime.fromisoformat(record.time) for record in play.records)
+    records = [replace(record, told=healed + timedelta(seconds=seconds)) for record in play.records]
+    return replace(play.history(), records=records, healed=healed)
+
+
+def events_told_late(play: Play) -> History:
+    return told(play, 31)
+
+
 def a_store_away_without_retry_after(play: Play) -> History:
     return during_an_outage(play, retry_after="")
 
@@ -255,6 +266,7 @@ SPOILED: dict[Callable[[Play], History], str] = {
     minutes_never_credited: "an effect is there",
     a_message_planned_twice: "an effect is there once",
     a_hall_that_stops_with_the_bus: "the hall goes on without the bus",
+    events_told_late: "told in time",
     a_store_away_that_is_said_late: "a store that is away is said at once",
     a_store_away_without_retry_after: "a store that is away is said at once",
 }
@@ -263,6 +275,10 @@ SPOILED: dict[Callable[[Play], History], str] = {
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
 def test_what_is_wrong_is_named(spoil: Callable[[Play], History]) -> None:
     assert SPOILED[spoil] in found(spoil(a_morning()))
+
+
+def test_what_is_told_soon_after_the_fault_is_told_in_time() -> None:
+    assert check(told(a_morning(), 29)) == []
 
 
 def test_a_store_away_that_is_said_at_once_is_no_fault() -> None:
