@@ -63,7 +63,7 @@ async def _connection(caller: Caller, centre: str | None, after: str | None) -> 
                 value = value.removeprefix(" ")
                 fields[name] = f"{fields[name]}\n{value}" if name == "data" and name in fields else value
             else:
-                if "event" in fields or "id" in fields:
+                if fields.keys() & {"event", "id", "retry"}:  # with what waited already a feed opens without an id
                     yield Told(fields.get("id", ""), fields.get("event", OPEN), _json(fields.get("data", "")))
                 fields = {}
 

@@ -52,6 +52,11 @@ def test_it_says_from_when_on_nothing_is_missed_and_then_what_happens() -> None:
     assert (called.topic, called.id, called.event) == ("queue-called", "e.8", {"code": "A012"})
 
 
+def test_a_feed_opens_though_something_happened_while_it_did() -> None:
+    opened, called = run(heard(Server(f"retry: 1000\n\n{CALLED}"), 2))
+    assert (opened.topic, called.topic) == (feed.OPEN, "queue-called")
+
+
 def test_it_goes_on_after_the_last_that_it_heard() -> None:
     server = Server(FIRST, SECOND)
     assert run(heard(server, 3))[-1].topic == "reset"
