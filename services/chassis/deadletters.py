@@ -10,7 +10,7 @@ the same topic that names its offset, so that it works alike on every bus and no
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -182,7 +182,7 @@ class DeadLetters:
         await self._bus.publish([Record(letter.raw.topic, letter.raw.key, _ours(about), None)])
 
     async def _letters(self, topics: Sequence[str]) -> list[Letter]:
-        records = await self._read_all([topic + SUFFIX for topic in topics])
+        records = [raw async for raw in _come(self._bus, [topic + SUFFIX for topic in topics], {})]
         resolutions: dict[tuple[str, str], Resolution] = {}
         letters = []
         for raw in reversed(records):
@@ -196,17 +196,6 @@ class DeadLetters:
             except (KeyError, ValueError):
                 log.warning("no_dead_letter", topic=raw.topic, partition=raw.partition, offset=raw.offset)
         return letters[::-1]
-
-    async def _read_all(self, topics: Sequence[str]) -> list[Raw]:
-        found: list[Raw] = []
-        start: dict[tuple[str, int], int] = {}
-        while topics and (page := await self._bus.read(topics, start, PAGE)):
-            found.extend(page)
-            if len(page) < PAGE:
-                break
-            for raw in page:
-                start[raw.topic, raw.partition] = raw.offset + 1
-        return found
 
 
 class LettersLeft:
@@ -222,13 +211,8 @@ class LettersLeft:
 
     async def look(self) -> None:
         """Raises `Unavailable`; what was known is known still."""
-        more = bool(self._open)
-        while more:
-            page = await self._bus.read(list(self._open), self._next, PAGE)
-            for raw in page:
-                self._next[raw.topic, raw.partition] = raw.offset + 1
-                self._take(raw)
-            more = len(page) == PAGE
+        async for raw in _come(self._bus, list(self._open), self._next):
+            self._take(raw)
 
     def _take(self, raw: Raw) -> None:
         said = _said(raw)
@@ -243,6 +227,17 @@ class LettersLeft:
             topic.removesuffix(SUFFIX): sum(now - since < KEPT for since in found.values())
             for topic, found in self._open.items()
         }
+
+
+async def _come(bus: Bus, topics: Sequence[str], start: dict[Partition, int]) -> AsyncIterator[Raw]:
+    """All that these topics have by now, from `start` on, which goes along. Raises `Unavailable`."""
+    more = bool(topics)
+    while more:
+        page = await bus.read(topics, start, PAGE)
+        for raw in page:
+            start[raw.topic, raw.partition] = raw.offset + 1
+            yield raw
+        more = len(page) == PAGE
 
 
 def _a_word(field: str, text: str) -> None:
