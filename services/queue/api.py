@@ -28,7 +28,7 @@ from services.contracts.words import CentreRef, CounterNumber, Fact, TicketEnd
 from services.queue import domain
 from services.queue.centre import Centre, CentreConfig, Words, paper_ref, plan_for
 from services.queue.domain import UNDO_WITHIN, DayOpened, Rule, hall_of
-from services.queue.hall import Checklist, DayPlan, Hall, State
+from services.queue.hall import Checklist, DayPlan, Hall, State, hall_with
 from services.queue.line import ahead_of, wait_range
 from services.queue.opinions import NothingSaid, NotOverYet, Opinion, OpinionGiven, VisitIsPast, give
 from services.queue.refusals import (
@@ -157,7 +157,7 @@ async def show_ticket(
     now: Now,
 ) -> TicketShown:
     """One ticket: where it stands, how many are ahead, how long it may take, what to bring."""
-    live = await halls.read(_hall_of(ticket), partial(_live, ticket=ticket, now=now))
+    live = await halls.read(hall_with(ticket), partial(_live, ticket=ticket, now=now))
     row = await views.get(TICKETS, ticket)
     if row is None:
         raise NoSuchTicket
@@ -166,7 +166,7 @@ async def show_ticket(
     shown.ride_home = row.ride_home
     _describe(shown, config)
     if live:
-        shown.checklist = await halls.read(_hall_of(ticket), partial(_checklist, ticket=ticket, config=config))
+        shown.checklist = await halls.read(hall_with(ticket), partial(_checklist, ticket=ticket, config=config))
     return shown
 
 
@@ -360,7 +360,7 @@ async def give_opinion(
         raise NoSuchTicket
     if row.state is not State.COMPLETED:
         raise NotOverYet
-    if hall_of(centre_of(ticket), now) != _hall_of(ticket):
+    if hall_of(centre_of(ticket), now) != hall_with(ticket):
         raise VisitIsPast
     rule = partial(give, said=OpinionGiven(**said.model_dump()))
     await opinions.change(f"{ticket}-opinion", rule, now=now, by=who.ref, once=key)
@@ -393,7 +393,7 @@ async def tick_checklist(
 ) -> None:
     """Somebody looked through her papers with her: which are there, and whether the form is filled in."""
     config = await centres.read(centre_of(ticket), lambda centre: centre.config)
-    service = await halls.read(_hall_of(ticket), lambda hall: found.service if (found := hall.find(ticket)) else None)
+    service = await halls.read(hall_with(ticket), lambda hall: found.service if (found := hall.find(ticket)) else None)
     rule = partial(
         domain.tick_checklist,
         ticket_id=ticket,
@@ -417,7 +417,7 @@ async def _press(
 ) -> list[Fact]:
     """Decide about a ticket in its own day's hall. One that has ended left the hall: its row says how it ended."""
     try:
-        return await halls.change(_hall_of(ticket), rule, now=now, by=who.ref, once=key)
+        return await halls.change(hall_with(ticket), rule, now=now, by=who.ref, once=key)
     except NoSuchTicket:
         row = await views.get(TICKETS, ticket)
         if row is None or row.ended is None:
@@ -426,10 +426,6 @@ async def _press(
             raise DayIsClosed from None
         undo = row.state is State.COMPLETED and now - row.ended <= UNDO_WITHIN
         raise NotInThisState.of(row.code, row.state, action, [Action.UNDO] if undo else []) from None
-
-
-def _hall_of(ticket: str) -> str:
-    return ticket[:14]
 
 
 # -------------------------------------------------------------------------------------------------------- counters

@@ -29,6 +29,11 @@ AT_THE_COUNTER = (State.CALLED, State.SERVING)
 LIVE = (State.WAITING, State.CALLED, State.SERVING, State.HELD)
 
 
+def hall_with(id: str) -> str:
+    """The hall that holds this ticket or counter: what is in a hall is named after it."""
+    return id[: len("31186-20261124")]
+
+
 class PlannedService(BaseModel):
     model_config = ConfigDict(frozen=True)
     series: str

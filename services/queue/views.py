@@ -27,7 +27,7 @@ from services.contracts.events import (
     TicketReturned,
 )
 from services.contracts.words import CaseOutcome, Fact, TicketEnd
-from services.queue.hall import Hall, State
+from services.queue.hall import Hall, State, hall_with
 from services.queue.opinions import Opinion, OpinionGiven, Score
 
 # --------------------------------------------------------------------------------------------------------- tickets
@@ -118,7 +118,7 @@ def _fold_ticket(row: TicketRow | None, fact: Fact, stamp: Stamp) -> TicketRow |
     return row
 
 
-TICKETS = View("tickets", Hall, TicketRow, _ticket_keys, _fold_ticket, document=lambda key: key[:14])
+TICKETS = View("tickets", Hall, TicketRow, _ticket_keys, _fold_ticket, document=hall_with)
 
 
 # --------------------------------------------------------------------------------------------------------- figures
@@ -355,7 +355,7 @@ COUNTERS = View(
     _counter_keys,
     _fold_counter,
     indexes=("hall",),
-    document=lambda key: key[:14],
+    document=hall_with,
 )
 
 # -------------------------------------------------------------------------------------------------------- opinions
