@@ -14,7 +14,6 @@ from services.chassis.downloads import as_yaml
 from services.chassis.errors import Refusal
 from services.chassis.pages import Form, TheForm, ThePage
 from services.chassis.pages.page import FormNotValid
-from services.chassis.pages.speech import N_
 from services.chassis.web import Now, Router
 from services.contracts.words import CentreRef, Code, MemberRef
 from services.notify.api import Contacts, Dispatches, OurSealer, describe_centre
@@ -29,7 +28,6 @@ from services.notify.vault import e164
 router = Router(prefix="/notify/settings", tags=["pages"], include_in_schema=False)
 
 Keeper = Annotated[Actor, may("coordinator", "operator")]
-POINT_MEANT: Final = N_("cả vĩ độ lẫn kinh độ, ví dụ 10.0052 và 105.7511; hoặc để trống cả hai")
 _OURS: Final = ("short_name", "lat", "lon")
 
 
@@ -52,8 +50,7 @@ async def set_messages(
     typed = {name: form.text(name) for name in _OURS}
     try:
         given = typed | {name: typed[name] or None for name in ("lat", "lon")}
-        if (given["lat"] is None) != (given["lon"] is None):
-            raise FormNotValid({"lon" if given["lon"] is None else "lat": page.speech._(POINT_MEANT)})
+        page.check_point(given["lat"], given["lon"])
         await _amend(centre, form, dispatches, who, now, given)
     except Refusal as refused:
         return await _messages(centre, page, dispatches, refused, typed)

@@ -59,7 +59,6 @@ SKILLS: Final = {"vneid": N_("VNeID"), "digital-key": N_("Chìa khoá số")}
 TEAM_MEANT: Final = N_("chữ thường không dấu, số và gạch nối, ví dụ to-cong-nghe-so")
 CODE_MEANT: Final = N_("chữ thường không dấu, số và gạch nối, ví dụ khu-vuc-5")
 CODE_TAKEN: Final = N_("một mã chưa dùng ở trung tâm này")
-POINT_MEANT: Final = N_("cả vĩ độ lẫn kinh độ, ví dụ 10.0052 và 105.7511; hoặc để trống cả hai")
 
 Change = Callable[[CentreGiven], CentreGiven]
 
@@ -186,8 +185,7 @@ async def _keep_hamlet(
         if code is None and (named in known.hamlets or named == "new"):
             raise FormNotValid({"code": page.speech._(CODE_TAKEN)})
         given = form.into(HamletGiven, name=typed["name"], lat=typed["lat"] or None, lon=typed["lon"] or None)
-        if (given.lat is None) != (given.lon is None):
-            raise FormNotValid({"lon" if given.lon is None else "lat": page.speech._(POINT_MEANT)})
+        page.check_point(given.lat, given.lon)
         return form.into(CentreGiven, **(dict(known) | {"hamlets": {**known.hamlets, named: given}}))
 
     try:
