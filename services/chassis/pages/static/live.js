@@ -33,10 +33,32 @@ function inUse(part) {
   return part.contains(at) && at.matches("input:not([type=hidden], [type=submit]), textarea, select");
 }
 
+// What lies under a finger stays until that is lifted: a press that ends on another button than it began on is none.
+const LIFTED_WITHIN_MS = 3000;
+let pressed = null;
+let keptBack = false;
+let lifting;
+function lift() {
+  clearTimeout(lifting);
+  pressed = null;
+  if (keptBack) refresh();
+  keptBack = false;
+}
+document.addEventListener("pointerdown", (event) => {
+  clearTimeout(lifting);
+  pressed = event.target;
+  lifting = setTimeout(lift, LIFTED_WITHIN_MS);
+}, { capture: true });
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(lift), { capture: true }); // after the click
+
 function bring(part, fresh) {
   // Secrets and keys of forms are new in every answer: they are no change.
   const plain = (node) => node.innerHTML.replace(/name="form_(secret|key)" value="[^"]*"/g, "").trim();
   if (plain(part) === plain(fresh) || inUse(part)) return;
+  if (pressed && part.contains(pressed)) {
+    keptBack = true;
+    return;
+  }
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const place = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.dataset.key && `[data-key="${focused.dataset.key}"]`);
   const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
