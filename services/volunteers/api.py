@@ -3,7 +3,7 @@
 from calendar import monthrange
 from collections.abc import Sequence
 from copy import deepcopy
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Annotated
 
@@ -131,6 +131,11 @@ async def ask_for_ride(
     known = await assistances.read(f"{ticket}-help", lambda assistance: assistance.known)
     rule = partial(ride_rules.ask, destination=destination, hamlet=hamlet, seats=wanted.seats, known=known)
     return _ride_changed(await rides.change(ride_id, rule, now=now, by=who.ref, once=key))
+
+
+async def may_ask_for_ride(ticket: str, assistances: Collection[Assistance], now: datetime) -> bool:
+    """False for a ticket that has ended: a page does not offer what would be refused."""
+    return await assistances.read(f"{ticket}-help", lambda help: help.ticket.is_open(now, ride_rules.ASKED_FOR_IN))
 
 
 async def _hamlet(centres: Collection[Centre], centre_id: str, wanted: RideWanted) -> str | None:

@@ -40,7 +40,7 @@ _STAGES = {
     HelpStage.OPEN: "đang chờ người giúp",
     HelpStage.TAKEN: "đang được giúp",
     HelpStage.FINISHED: "đã xong",
-    HelpStage.CANCELLED: "đã hủy",
+    HelpStage.CANCELLED: "đã huỷ",
 }
 
 

@@ -43,22 +43,24 @@ class RideStage(StrEnum):
     CANCELLED = "cancelled"
 
 
+ASKED_FOR_IN = (Standing.LIVE, Standing.COMPLETED)
+"""Where its ticket must stand for a ride to be asked for."""
 OPEN = frozenset({RideStage.PLANNED, RideStage.REQUESTED, RideStage.ASSIGNED})
 """Asked for and not under way: what an end of the ticket takes with it."""
 
 # What each stage is called in Vietnamese, and what can be done in it (English, Vietnamese).
 _STAGES = {
     RideStage.BLANK: ("chưa yêu cầu", "ask for it", "yêu cầu chuyến xe"),
-    RideStage.PLANNED: ("đã ghi nhận, chưa đến lúc đi", "assign, cancel", "giao cho đoàn viên, hủy"),
-    RideStage.REQUESTED: ("đang tìm người chở", "assign, cancel", "giao cho đoàn viên, hủy"),
+    RideStage.PLANNED: ("đã ghi nhận, chưa đến lúc đi", "assign, cancel", "giao cho đoàn viên, huỷ"),
+    RideStage.REQUESTED: ("đang tìm người chở", "assign, cancel", "giao cho đoàn viên, huỷ"),
     RideStage.ASSIGNED: (
         "đã có người chở",
         "pick up, release, assign to another, cancel",
-        "đón khách, trả lại, giao cho người khác, hủy",
+        "đón khách, trả lại, giao cho người khác, huỷ",
     ),
     RideStage.PICKED_UP: ("đang trên đường", "drop off", "báo đã đến nơi"),
     RideStage.COMPLETED: ("đã đến nơi", "nothing more", "không còn gì"),
-    RideStage.CANCELLED: ("đã hủy", "ask for it again", "yêu cầu lại"),
+    RideStage.CANCELLED: ("đã huỷ", "ask for it again", "yêu cầu lại"),
 }
 
 
@@ -195,7 +197,7 @@ def ask(
 
     `known` is what this service heard of the ticket elsewhere, when the ride itself heard nothing yet.
     """
-    ride.ticket.check_open(now, (Standing.LIVE, Standing.COMPLETED))
+    ride.ticket.check_open(now, ASKED_FOR_IN)
     if ride.stage not in (RideStage.BLANK, RideStage.PLANNED, RideStage.CANCELLED):
         raise RideStateForbids.at(ride.stage)
     asked: list[Fact] = [RideAskedFor(destination=destination, hamlet=hamlet, seats=seats)]

@@ -32,7 +32,7 @@ Name = Annotated[str, PlainText(80), Field(description="full name, as on the lis
 Destination = Annotated[
     str,
     PlainText(200),
-    Field(description="where to; sealed at once", examples=["Nhà văn hóa khu vực 5"]),
+    Field(description="where to; sealed at once", examples=["Nhà văn hoá khu vực 5"]),
 ]
 Hamlet = Annotated[Code, Field(description="code of a hamlet of the centre", examples=["khu-vuc-5"])]
 Team = Annotated[Code, Field(description="code of the team", examples=["to-cong-nghe-so"])]

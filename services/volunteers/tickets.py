@@ -82,9 +82,12 @@ class Ticket:
     def fresh(self, now: datetime) -> bool:
         return self.moved is None or now - self.moved < FRESH
 
+    def is_open(self, now: datetime, standings: tuple[Standing, ...]) -> bool:
+        """Can something still be asked for with it?"""
+        return self.standing in (Standing.UNHEARD, *standings) and self.fresh(now)
+
     def check_open(self, now: datetime, standings: tuple[Standing, ...]) -> None:
-        """Raises `TicketHasEnded` unless something can still be asked for with it."""
-        if self.standing not in (Standing.UNHEARD, *standings) or not self.fresh(now):
+        if not self.is_open(now, standings):
             raise TicketHasEnded
 
 

@@ -88,6 +88,7 @@ def test_help_and_a_ride_are_put_together_from_two_services(hall: Hall) -> None:
     page.get_by_role("button", name="Nhờ bạn áo xanh").click()
     expect(page.get_by_text("Đang mời một bạn áo xanh đến giúp bác")).to_be_visible(timeout=15_000)
     page.get_by_role("link", name="Nhờ xe về nhà").click()
+    assert page.locator(".tick").first.evaluate("tick => getComputedStyle(tick).display") == "flex"  # box beside text
     page.get_by_label("Khu vực, ấp").select_option("khu-vuc-5")
     page.get_by_label("Số nhà, tên đường").fill(HOSTILE)
     page.get_by_role("button", name="Nhờ xe về nhà").click()
@@ -143,6 +144,7 @@ def test_without_javascript_the_link_is_pasted_and_everything_can_be_asked_for(h
     page.get_by_role("button", name="Nhờ bạn áo xanh").click()
     page.get_by_role("link", name="Người giúp và xe về nhà").click()
     page.get_by_role("link", name="Nhờ xe về nhà").click()
+    page.get_by_label("Khu vực, ấp").select_option("khu-vuc-1")
     page.get_by_role("button", name="Nhờ xe về nhà").click()
     expect(page.locator(".big-number")).to_have_text(given["code"])
 

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 from services.chassis.access import Actor, may
 from services.chassis.errors import NotFound, Refusal
 from services.chassis.ids import centre_of
-from services.chassis.pages import TheForm, ThePage
+from services.chassis.pages import FormNotValid, TheForm, ThePage
 from services.chassis.web import Now, Router
 from services.volunteers.api import (
     Assistances,
@@ -22,6 +22,7 @@ from services.volunteers.api import (
     ask_for_ride,
     cancel_assistance,
     cancel_ride,
+    may_ask_for_ride,
     ride_for,
     show_assistance,
 )
@@ -43,6 +44,7 @@ async def help_and_ride(
     centres: Centres,
     sealer: OurSealer,
     who: Holder,
+    now: Now,
 ) -> HTMLResponse:
     ticket = _ticket(who)
     help: AssistanceShown | None = None
@@ -53,13 +55,19 @@ async def help_and_ride(
     with suppress(NotFound):
         ride, found = await ride_for(f"{ticket}-ride", rides, members, sealer, who)
         known = found.destination is not None
-    hamlets = await _hamlets(centres, who)
-    return page.show("volunteers/ticket.html", help=help, ride=ride, known=known, hamlets=hamlets)
+    return page.show(
+        "volunteers/ticket.html",
+        help=help,
+        ride=ride,
+        known=known,
+        possible=await may_ask_for_ride(ticket, assistances, now),
+        hamlets=await _hamlets(centres, who),
+    )
 
 
 @router.get("/ride")
 async def where_to(page: ThePage, centres: Centres, who: Holder) -> HTMLResponse:
-    return page.show("volunteers/ticket-ride.html", hamlets=await _hamlets(centres, who), destination="")
+    return page.show("volunteers/ticket-ride.html", hamlets=await _hamlets(centres, who), destination="", chosen="")
 
 
 @router.post("/ride")
@@ -76,6 +84,8 @@ async def take_me_there(
     hamlets = await _hamlets(centres, who)
     place, hamlet = form.text("destination"), form.text("hamlet")
     try:
+        if not place and not hamlet:
+            raise FormNotValid({"destination": page.speech._("bác chọn khu vực ở trên, hoặc ghi số nhà, tên đường")})
         wanted = form.into(
             RideWanted,
             ticket=_ticket(who),
@@ -85,7 +95,7 @@ async def take_me_there(
         )
         await ask_for_ride(wanted, rides, assistances, centres, sealer, who, form.once, now)
     except Refusal as refused:
-        return page.refuse("volunteers/ticket-ride.html", refused, hamlets=hamlets, destination=place)
+        return page.refuse("volunteers/ticket-ride.html", refused, hamlets=hamlets, destination=place, chosen=hamlet)
     return page.go(BACK)
 
 

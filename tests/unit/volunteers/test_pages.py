@@ -6,8 +6,8 @@ from services.chassis import metrics
 from services.chassis.access import PASS_COOKIE
 from services.contracts.events import AssistanceRequested
 from services.contracts.words import AT_KIOSK, JobKind
-from tests.unit.volunteers.build import RIDE, TICKET, accepted, completed, heard, issued
-from tests.unit.volunteers.running import Ward
+from tests.unit.volunteers.build import RIDE, TICKET, accepted, completed, heard, issued, ticket_cancelled
+from tests.unit.volunteers.running import Ward, until
 from tests.unit.volunteers.test_api import FLOOR, HELPS, RIDES, played
 from tests.visitor import Shown, Visitor
 
@@ -161,6 +161,38 @@ def test_a_ride_wished_for_at_the_kiosk_without_a_place_asks_for_it(tmp_path: Pa
         assert "Bác chưa cho biết về đâu" in (await on_the_phone(ward).open(MINE)).text
 
     played(tmp_path, story)
+
+
+def test_where_to_is_never_guessed(tmp_path: Path) -> None:
+    """A form sent as it is must not lead a driver to the first hamlet of a list."""
+
+    async def story(ward: Ward) -> None:
+        await ward.hear(issued(1, ride_home=True))
+        visitor = on_the_phone(ward)
+        await visitor.open(RIDE_WANTED)
+        shown = await visitor.press(RIDE_WANTED, seats="1")
+        assert shown.status == 422 and "bác chọn khu vực ở trên" in shown.text
+        await visitor.press(RIDE_WANTED, destination="Số 12, đường Nguyễn Trãi", seats="1")
+        ride = await ward.get(f"{RIDES}/{RIDE}", ward.holder)
+        assert (ride["hamlet"], ride["destination"]) == ("elsewhere", "Số 12, đường Nguyễn Trãi")
+
+    played(tmp_path, story)
+
+
+def test_a_number_that_was_given_up_is_offered_no_ride(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        visitor = on_the_phone(ward)
+        await ward.hear(issued(1, ride_home=True))
+        await ward.until(f"{RIDES}/{RIDE}", ward.holder, lambda ride: ride["state"] == "planned")
+        await ward.hear(ticket_cancelled(2))
+        await until(lambda: shows(visitor, "Số này không còn hiệu lực"))
+        assert visitor.now and "Không có xe về?" not in visitor.now.text
+
+    played(tmp_path, story)
+
+
+async def shows(visitor: Visitor, text: str) -> bool:
+    return text in (await visitor.open(MINE)).text
 
 
 def test_who_needs_no_ride_any_more_says_so_and_may_ask_again(tmp_path: Path) -> None:
