@@ -60,7 +60,7 @@ class Sealed(str):
 
 class SealingKeyWrong(Unavailable):
     en = "Personal data cannot be opened: sealing.key is not the key it was sealed with."
-    vi = "Không mở được dữ liệu cá nhân: khóa sealing.key không phải khóa đã dùng để niêm phong."
+    vi = "Không mở được dữ liệu cá nhân: khoá sealing.key không phải khoá đã dùng để niêm phong."
 
 
 class KeyTable(Protocol):

@@ -48,7 +48,7 @@ class NotYoursToManage(Forbidden):
 
 class CannotDisableYourself(Refused):
     en = "Nobody disables the own account."
-    vi = "Không thể tự khóa tài khoản của mình."
+    vi = "Không thể tự khoá tài khoản của mình."
 
 
 class ReservedForOperator(Refused):
@@ -58,7 +58,7 @@ class ReservedForOperator(Refused):
 
 class AccountDisabled(Refused):
     en = "This account is disabled."
-    vi = "Tài khoản này đã bị khóa."
+    vi = "Tài khoản này đã bị khoá."
 
 
 class AccountNamed(Fact):

@@ -34,7 +34,7 @@ _STATES: Mapping[str, Both] = {
     State.HELD: ("đang tạm giữ tại quầy", "held at a counter"),
     State.NO_SHOW: ("vắng mặt khi được gọi", "not there when called"),
     State.COMPLETED: ("đã hoàn thành", "completed"),
-    State.CANCELLED: ("đã hủy", "cancelled"),
+    State.CANCELLED: ("đã huỷ", "cancelled"),
 }
 
 _ACTIONS: Mapping[str, Both] = {
@@ -45,7 +45,7 @@ _ACTIONS: Mapping[str, Both] = {
     Action.NO_SHOW: ("ghi vắng mặt", "mark as not there"),
     Action.REINSTATE: ("cho vào hàng lại", "reinstate"),
     Action.COMPLETE: ("hoàn thành", "complete"),
-    Action.CANCEL: ("hủy", "cancel"),
+    Action.CANCEL: ("huỷ", "cancel"),
     Action.HELP: ("nhờ hỗ trợ", "ask for help"),
     Action.WITNESS: ("xác nhận diện ưu tiên", "confirm its priority"),
     Action.CHECKLIST: ("đánh dấu giấy tờ", "tick the papers"),

@@ -35,7 +35,7 @@ class Course:
 
 DIGITAL_KEY = Course(
     code="digital-key",
-    vi="Chìa khóa số",
+    vi="Chìa khoá số",
     en="Digital key",
     modules=(
         Module("vneid", "Cài đặt, kích hoạt và lấy lại mật khẩu VNeID", "Install, activate and recover VNeID"),
@@ -61,7 +61,7 @@ class Place(StrEnum):
 
 class UnknownCourse(Invalid):
     en = "There is no course {course}. Known: {known}."
-    vi = "Không có khóa học {course}. Hiện có: {known}."
+    vi = "Không có khoá học {course}. Hiện có: {known}."
 
 
 class UnknownSession(NotFound):
@@ -86,7 +86,7 @@ class SessionInThePast(Invalid):
 
 class SessionHasBegun(Refused):
     en = "The session has begun: enrolment is closed."
-    vi = "Buổi học đã bắt đầu, không thể ghi danh hay hủy ghi danh."
+    vi = "Buổi học đã bắt đầu, không thể ghi danh hay huỷ ghi danh."
 
 
 class SessionNotBegun(Refused):

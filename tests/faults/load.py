@@ -160,7 +160,7 @@ class People:
         issued = await self._ask(client, "issue", ward.centre, path, body, token=ward.kiosk)
         if issued.status == 201 and wishes["ride_home"]:
             ticket = issued.json["ticket_id"]
-            wanted = {"ticket": ticket, "destination": "Nhà văn hóa khu vực 5", "hamlet": "khu-vuc-5", "seats": 1}
+            wanted = {"ticket": ticket, "destination": "Nhà văn hoá khu vực 5", "hamlet": "khu-vuc-5", "seats": 1}
             await self._ask(client, "ask-ride", ticket, "/volunteers/rides", wanted, token=ward.kiosk)
 
     async def _serve(self, ward: Ward, number: int, ticket: str, client: Client) -> None:

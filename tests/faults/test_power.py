@@ -113,7 +113,7 @@ class Morning:
         issued = await client.ask("issue", self.ward.centre, path, body, token=self.ward.kiosk)
         if issued.status == 201 and wishes["ride_home"]:
             ticket = issued.json["ticket_id"]
-            wanted = {"ticket": ticket, "destination": "Nhà văn hóa khu vực 5", "hamlet": "khu-vuc-5", "seats": 1}
+            wanted = {"ticket": ticket, "destination": "Nhà văn hoá khu vực 5", "hamlet": "khu-vuc-5", "seats": 1}
             await client.ask("ask-ride", ticket, "/volunteers/rides", wanted, token=self.ward.kiosk)
 
     async def _counter_says(self, client: Client, number: int, action: str) -> Any:

@@ -157,7 +157,7 @@ def test_without_a_key_there_is_none() -> None:
     assert keys == [None]
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "a\x07b", "chìa khóa".encode(), " "])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\x07b", "chìa khoá".encode(), " "])
 def test_a_key_that_is_none_is_refused(key: str | bytes) -> None:
     answered = answer("POST", "/once", headers={"Idempotency-Key": key})
     assert (answered.status_code, answered.json()["slug"]) == (422, "idempotency-key-not-valid")

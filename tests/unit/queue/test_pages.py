@@ -372,7 +372,7 @@ def test_a_number_is_given_up_after_a_second_thought(tmp_path: Path) -> None:
         assert "không còn hiệu lực" in (await visitor.press("/ticket/cancel")).text
         await visitor.open("/ticket/cancel")
         shown = await visitor.press("/ticket/cancel")
-        assert shown.status == 409 and "đã hủy nên không thể hủy" in shown.text
+        assert shown.status == 409 and "đã huỷ nên không thể huỷ" in shown.text
 
     played(tmp_path, story)
 

@@ -87,6 +87,6 @@ def test_the_catalogue_says_what_is_taught(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_ward(tmp_path) as ward:
             (course,) = (await ward.get("/training/courses", ward.staff))["courses"]
-            assert (course["vi"], len(course["modules"]), course["validity_days"]) == ("Chìa khóa số", 4, 365)
+            assert (course["vi"], len(course["modules"]), course["validity_days"]) == ("Chìa khoá số", 4, 365)
 
     run(story())
