@@ -214,11 +214,16 @@ _EXPECTED: Final[Mapping[str, tuple[str, str]]] = {
     "datetime_parsing": ("thời điểm dạng 2026-11-24T08:00:00Z", "a moment like 2026-11-24T08:00:00Z"),
     "datetime_from_date_parsing": ("thời điểm dạng 2026-11-24T08:00:00Z", "a moment like 2026-11-24T08:00:00Z"),
     "timezone_aware": ("thời điểm có múi giờ", "a moment with its time zone"),
+    "half_a_point": (
+        "cả vĩ độ lẫn kinh độ, ví dụ 10.0052 và 105.7511; hoặc để trống cả hai",
+        "both latitude and longitude, such as 10.0052 and 105.7511; or neither",
+    ),
     "hours_in_order": (
         "các khoảng giờ nối tiếp nhau, không chồng lên nhau",
         "hours one after another, without overlap",
     ),
 }
+_QUOTED = re.compile("'([^']*)'")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
@@ -227,12 +232,18 @@ def fields_of(error: RequestValidationError | ValidationError, language: str) ->
     found = []
     for one in error.errors()[:20]:
         vi, en = _EXPECTED.get(one["type"], ("một giá trị hợp lệ", "a valid value"))
-        expected = (vi if language == "vi" else en).format_map(_Context(one.get("ctx") or {}))
+        expected = (vi if language == "vi" else en).format_map(_Context(_plainly(one.get("ctx") or {})))
         where = [str(step) if isinstance(step, int) or _NAME.fullmatch(step) else "?" for step in one["loc"]]
         if one["type"] == "json_invalid":
             where = where[:1]
         found.append(FieldProblem(field=".".join(where), expected=expected))
     return found
+
+
+def _plainly(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Words to choose from without the quotation marks and the English "or" that pydantic puts around them."""
+    words = _QUOTED.findall(str(context.get("expected", "")))
+    return {**context, "expected": ", ".join(words)} if words else context
 
 
 class _Context(dict[str, Any]):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.access import TicketOrPass
+from services.chassis.places import AtPoint
 from services.chassis.text import PlainText
 from services.contracts.words import (
     CentreRef,
@@ -41,20 +42,16 @@ class Answer(BaseModel):
 # ------------------------------------------------------------------------------------------------------ centre
 
 
-class HamletGiven(Request):
+class HamletGiven(AtPoint, Request):
     name: Annotated[str, PlainText(60), Field(examples=["Khu vực 5"])]
-    lat: Annotated[float | None, Field(ge=-90, le=90, description="degrees", examples=[10.0])] = None
-    lon: Annotated[float | None, Field(ge=-180, le=180, description="degrees", examples=[105.78])] = None
 
 
-class CentreGiven(Request):
-    """This service's part of the ward's YAML."""
+class CentreGiven(AtPoint, Request):
+    """This service's part of the ward's YAML, with the point where the centre is."""
 
     short_name: Annotated[
         str, PlainText(SHORT_NAME_AT_MOST), Field(description="every SMS begins with it", examples=["P. Cái Răng"])
     ]
-    lat: Annotated[float | None, Field(ge=-90, le=90, description="of the centre, degrees", examples=[10.0052])] = None
-    lon: Annotated[float | None, Field(ge=-180, le=180, description="degrees", examples=[105.7511])] = None
     hamlets: Annotated[
         dict[Code, HamletGiven],
         Field(max_length=200, examples=[{"khu-vuc-5": {"name": "Khu vực 5", "lat": 10.0, "lon": 105.78}}]),

@@ -85,15 +85,10 @@ class MemberNeeded(Invalid):
     vi = "Vui lòng chọn đoàn viên (`member`)."
 
 
-class RangeUpsideDown(Invalid):
-    en = "The minimum on duty is larger than the maximum."
-    vi = "Số người trực tối thiểu lớn hơn số tối đa."
-
-
 # ----------------------------------------------------------------------------------------------------- centre
 
 
-@router.put("/centres/{centre}", responses=problems(RangeUpsideDown, CentreChangedMeanwhile))
+@router.put("/centres/{centre}", responses=problems(CentreChangedMeanwhile))
 async def describe_centre(
     centre: CentreRef,
     given: CentreGiven,
@@ -107,8 +102,6 @@ async def describe_centre(
 ) -> CentreShown:
     """This service's part of the ward's YAML, whole: hamlets, and how many stand on duty a day. The same again: no
     change."""
-    if given.minimum > given.maximum:
-        raise RangeUpsideDown
     hamlets = {code: Hamlet(name=one.name, lat=one.lat, lon=one.lon) for code, one in given.hamlets.items()}
     described = CentreDescribed(hamlets=hamlets, minimum=given.minimum, maximum=given.maximum)
     rule = partial(centre_rules.describe, described=described, seen=seen)

@@ -3,9 +3,11 @@
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from services.chassis.access import TicketOrPass
+from services.chassis.places import AtPoint
 from services.chassis.text import PlainText
 from services.contracts.events import Skill
 from services.contracts.words import (
@@ -68,10 +70,8 @@ class Answer(BaseModel):
 # ----------------------------------------------------------------------------------------------------- centre
 
 
-class HamletGiven(Request):
+class HamletGiven(AtPoint, Request):
     name: Annotated[str, PlainText(60), Field(examples=["Khu vực 5"])]
-    lat: Annotated[float | None, Field(ge=-90, le=90, description="degrees", examples=[10.0])] = None
-    lon: Annotated[float | None, Field(ge=-180, le=180, description="degrees", examples=[105.78])] = None
 
 
 class CentreGiven(Request):
@@ -82,7 +82,14 @@ class CentreGiven(Request):
         Field(max_length=200, examples=[{"khu-vuc-5": {"name": "Khu vực 5", "lat": 10.0, "lon": 105.78}}]),
     ] = {}
     minimum: Annotated[int, Field(ge=1, le=20, description="members on duty a day, at least")] = 2
-    maximum: Annotated[int, Field(ge=1, le=20, description="and at most")] = 3
+    maximum: Annotated[int, Field(ge=1, le=20, description="and at most", validate_default=True)] = 3
+
+    @field_validator("maximum")
+    @classmethod
+    def not_below_the_minimum(cls, maximum: int, info: ValidationInfo) -> int:
+        if maximum < (minimum := info.data.get("minimum", maximum)):
+            raise PydanticKnownError("greater_than_equal", {"ge": minimum})
+        return maximum
 
 
 class HamletShown(Answer):

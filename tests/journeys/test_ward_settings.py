@@ -87,7 +87,7 @@ def test_what_cannot_be_is_said_at_its_field_and_changes_nothing(tmp_path: Path)
         (NAME, "name.vi", {"name.vi": HOSTILE}),
         (MESSAGES, "short_name", {"short_name": "Phường Cái Răng thành phố Cần Thơ"}),
         (MESSAGES, "lon", {"lon": ""}),
-        (WARD, "minimum", {"minimum": "5", "maximum": "3"}),
+        (WARD, "maximum", {"minimum": "5", "maximum": "3"}),
         (WARD, "maximum", {"maximum": "ba"}),
         (NEW, "code", GIVEN | {"code": "Ấp Thới Hoà"}),
         (NEW, "code", GIVEN | {"code": "khu-vuc-1"}),

@@ -220,7 +220,8 @@ _WELL_SAID: Final = frozenset(
         *("missing", "extra_forbidden", "string_type", "string_too_short", "string_too_long", "plain_text", "int_type"),
         *("int_parsing", "int_from_float", "float_type", "float_parsing", "bool_type", "bool_parsing", "enum"),
         *("greater_than_equal", "greater_than", "less_than_equal", "less_than", "list_type", "tuple_type", "dict_type"),
-        *("too_short", "too_long", "literal_error"),
+        *("too_short", "too_long", "literal_error", "half_a_point", "hours_in_order"),
+        "string_pattern_mismatch",
     )
 )
 

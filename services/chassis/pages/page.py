@@ -23,12 +23,11 @@ from services.chassis.errors import Forbidden, Invalid, Refusal
 from services.chassis.once import Once
 from services.chassis.pages.catalogue import LANGUAGES
 from services.chassis.pages.render import rendered
-from services.chassis.pages.speech import N_, Speech, speech
+from services.chassis.pages.speech import Speech, speech
 from services.chassis.problems import fields_of, language_of
 from services.chassis.settings import Settings
 
 FORM_COOKIE: Final = "caunoi_form"
-POINT_MEANT: Final = N_("cả vĩ độ lẫn kinh độ, ví dụ 10.0052 và 105.7511; hoặc để trống cả hai")
 SECRET: Final = "form_secret"  # noqa: S105  (its name)
 SCREENS: Final[Mapping[str, str]] = {
     "coordinator": "/coordinator",
@@ -140,11 +139,6 @@ class Page:
             place = _field_of(where.removeprefix(within), fields) or where
             found[place] = self.speech._(meant.get(place, expected))
         return FormNotValid(found)
-
-    def check_point(self, lat: object | None, lon: object | None) -> None:
-        """A place has both or neither: raises `FormNotValid` at the one that is missing."""
-        if (lat is None) != (lon is None):
-            raise FormNotValid({"lon" if lon is None else "lat": self.speech._(POINT_MEANT)})
 
     def go(self, address: str) -> Response:
         """After what a form asked for was done: on to the next page."""

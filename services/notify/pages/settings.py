@@ -50,7 +50,6 @@ async def set_messages(
     typed = {name: form.text(name) for name in _OURS}
     try:
         given = typed | {name: typed[name] or None for name in ("lat", "lon")}
-        page.check_point(given["lat"], given["lon"])
         await _amend(centre, form, dispatches, who, now, given)
     except Refusal as refused:
         return await _messages(centre, page, dispatches, refused, typed)

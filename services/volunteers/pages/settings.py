@@ -20,7 +20,6 @@ from services.chassis.web import Now, Router
 from services.contracts.words import CentreRef, Code, MemberRef, Vehicle
 from services.volunteers.api import Centres, Members, OurSealer, OurViews
 from services.volunteers.api_members import (
-    RangeUpsideDown,
     Rosters,
     change_member,
     describe_centre,
@@ -91,9 +90,6 @@ async def set_how_many(
 
     try:
         await _amend(centre, form, centres, who, now, change)
-    except RangeUpsideDown as refused:
-        wrong = FormNotValid({"minimum": refused.says(page.language)})
-        return await _ward(centre, page, centres, wrong, typed)
     except Refusal as refused:
         return await _ward(centre, page, centres, refused, typed)
     return page.go(f"/volunteers/settings/{centre}/ward")
@@ -185,7 +181,6 @@ async def _keep_hamlet(
         if code is None and (named in known.hamlets or named == "new"):
             raise FormNotValid({"code": page.speech._(CODE_TAKEN)})
         given = form.into(HamletGiven, name=typed["name"], lat=typed["lat"] or None, lon=typed["lon"] or None)
-        page.check_point(given.lat, given.lon)
         return form.into(CentreGiven, **(dict(known) | {"hamlets": {**known.hamlets, named: given}}))
 
     try:

@@ -50,6 +50,20 @@ def test_the_four_demo_wards_are_the_real_places() -> None:
     assert {ward.centre for ward in read_all(WARDS)} == {"31186", "31510", "31135", "31264"}
 
 
+def test_half_a_point_is_told_where_it_stands(tmp_path: Path) -> None:
+    halved = RIGHT.replace("location: {lat: 10.0, lon: 105.7}", "location: {lat: 10.0}")
+    with pytest.raises(Mistaken) as told:
+        read(written(tmp_path, halved.replace("lat: 10.0, lon: 105.7}", "lon: 105.7}")))
+    centre, *hamlets = told.value.mistakes
+    assert (hamlets[0].line, hamlets[0].where, hamlets[0].expected) == (15, "hamlets.khu-vuc-1.lon", centre.expected)
+    assert (centre.line, centre.where) == (4, "location.lon") and centre.expected.startswith("cả vĩ độ lẫn kinh độ")
+
+
+def test_what_a_service_would_refuse_is_found_before_any_of_them_is_told(tmp_path: Path) -> None:
+    """Else the first service has the new description, and the second the old one."""
+    assert mistakes(tmp_path, RIGHT.replace("minimum: 2", "minimum: 5")) == [(16, 32, "on_duty.maximum")]
+
+
 def test_each_service_gets_its_own_part(tmp_path: Path) -> None:
     bodies = read(written(tmp_path, RIGHT)).bodies
     assert bodies["queue"]["exceptions"] == {"2026-11-28": ["07:00-11:00"]}
