@@ -67,8 +67,8 @@ def name_of(state: type) -> str:
 
 
 class KeyReused(Invalid):
-    en = "This Idempotency-Key was used for another request."
-    vi = "Idempotency-Key này đã dùng cho một yêu cầu khác."
+    en = "This Idempotency-Key was used for another request; send this one with a new key."
+    vi = "Idempotency-Key này đã dùng cho một yêu cầu khác; hãy gửi yêu cầu này với một khoá mới."
 
 
 class Broken(Exception):
