@@ -1,7 +1,9 @@
 """What `caunoi doctor` tells, of a server or of this machine: each finding with what to do about it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 Level = Literal["well", "look", "ill"]
 MIB = 1_048_576
@@ -23,6 +25,12 @@ def room(free: int, what: str) -> Finding:
     if free < 2048 * MIB:
         return Finding("look", f"{what} còn {free // MIB} MiB", "sớm giải phóng chỗ trống")
     return Finding("well", f"{what} còn {free // MIB} MiB")
+
+
+def last_backup(services: Mapping[str, Any]) -> datetime | None:
+    """When the last backup of all of them began, by what `/readyz` says of each; None: one is in none, or none says."""
+    begun = [state["store"]["backed_up"] for state in services.values() if "backed_up" in state["store"]]
+    return None if None in begun or not begun else datetime.fromisoformat(min(begun))
 
 
 def clocks(apart: float, whose: str, most: float) -> Finding:

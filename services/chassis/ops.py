@@ -1,8 +1,9 @@
 """What an operator and an orchestrator ask a process: `/livez`, `/startupz`, `/readyz`, `/metrics`."""
 
 import contextlib
+import math
 import shutil
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, get_args
 
 import structlog
@@ -13,6 +14,7 @@ from services.chassis import metrics
 from services.chassis.access import Actor, may
 from services.chassis.clock import STEP, SteadyClock
 from services.chassis.errors import NotFound, Unavailable
+from services.chassis.findings import last_backup
 from services.chassis.service import SHOWN, Running, System
 from services.chassis.web import Router, problems
 
@@ -131,8 +133,9 @@ async def _measure(system: System) -> None:
     metrics.bus_silence.set(max(0.0, system.bus_silent().total_seconds()))
     for topic, left in system.letters_left.counted(system.clock()).items():
         metrics.letters_left.labels(topic).set(left)
-    if begun := [moment for state in found.services.values() if (moment := state["store"].get("backed_up"))]:
-        metrics.backup_age.set((system.clock() - datetime.fromisoformat(min(begun))).total_seconds())
+    if any("backed_up" in state["store"] for state in found.services.values()):
+        begun = last_backup(found.services)
+        metrics.backup_age.set((system.clock() - begun).total_seconds() if begun else math.inf)
     with contextlib.suppress(OSError):  # where all that is kept lies on servers there need be no directory
         metrics.free.set(shutil.disk_usage(system.settings.data).free)
     for name, running in system.running.items():

@@ -19,7 +19,7 @@ from services.caunoi.services import SERVICES
 from services.chassis.backends.chosen import Backend
 from services.chassis.clock import STEP, system_clock
 from services.chassis.datadir import CannotStart
-from services.chassis.findings import Finding, Level, clocks, room
+from services.chassis.findings import Finding, Level, clocks, last_backup, room
 from services.chassis.keys import Keys
 from services.chassis.service import topic_specs
 from services.chassis.settings import Settings, SettingsError
@@ -149,11 +149,11 @@ def _service(name: str, state: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _backup(services: Mapping[str, Any]) -> Finding:
-    begun = [state.get("store", {}).get("backed_up") for state in services.values()]
+    begun = last_backup(services)
     do = "caunoi backup FILE --keys FILE mỗi ngày, rồi cất ở máy khác"
-    if None in begun:
-        return Finding("look", "Chưa có bản sao lưu nào", do)
-    hours = (system_clock() - datetime.fromisoformat(min(begun))).total_seconds() / 3600
+    if begun is None:
+        return Finding("look", "Chưa có bản sao lưu nào của cả hệ thống", do)
+    hours = (system_clock() - begun).total_seconds() / 3600
     if hours > BACKUP_OLD:
         return Finding("look", f"Bản sao lưu mới nhất đã {hours:.0f} giờ", do)
     return Finding("well", f"Bản sao lưu mới nhất cách đây {hours:.1f} giờ")
