@@ -3,6 +3,7 @@ four services as processes of their own on MongoDB and Kafka.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.faults.checker import check
 from tests.faults.history import History
 from tests.journeys.apart import apart
 from tests.journeys.racing import System
-from tests.journeys.system import RunningSystem, running
+from tests.journeys.system import ROOT, RunningSystem, running
 from tests.support import run
 
 OFF_DUTY = set(range(3, len(MEMBERS)))
@@ -62,6 +63,18 @@ def one(events: list[tuple[str, dict[str, Any]]], topic: str, **fields: Any) -> 
     found = of(events, topic, **fields)
     assert len(found) == 1, f"{topic}: {found}"
     return found[0]
+
+
+def test_the_readme_shows_it_as_it_is_told(system: System) -> None:
+    if isinstance(system, RunningSystem):  # of the others the command prints it
+        shown = (ROOT / "README.md").read_text("utf-8").partition("<!-- story:start -->")[2]
+        assert sentences(shown.partition("<!-- story:end -->")[0]) == sentences(system.output)
+
+
+def sentences(text: str) -> set[str]:
+    """Scenes and events, whoever they were about and however long they took."""
+    anybody = re.compile("|".join(person.name for person in MEMBERS) + r"|\d[\d.]*")
+    return {anybody.sub("…", line).strip() for line in text.splitlines() if re.match(r" +(\d|\+ ).*  ", line)}
 
 
 def test_every_event_is_as_the_contract_says(events: list[tuple[str, dict[str, Any]]]) -> None:
