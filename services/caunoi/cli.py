@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage, settings or data directory. What fail
 """
 
 import asyncio
+import errno
 import gc
 import signal
 import sys
@@ -41,7 +42,9 @@ Day = Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="ng
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="từ lúc · 2026-11-24T08:00, 30m, 2h, 3d")]
 OneService = Annotated[str | None, typer.Option("--service", metavar="NAME", help="một dịch vụ · one service")]
 Account = Annotated[str, typer.Argument(metavar="NAME", help="tên đăng nhập hoặc mã tài khoản · name or reference")]
-Letter = Annotated[str, typer.Argument(metavar="REFERENCE", help="như trong dlq ls, ví dụ queue-called/0/12")]
+_AS_LISTED = "như trong dlq ls · as dlq ls shows it: queue-called/0/12"
+Letter = Annotated[str, typer.Argument(metavar="REFERENCE", help=_AS_LISTED)]
+Letters = Annotated[list[str], typer.Argument(metavar="REFERENCE...", help=_AS_LISTED)]
 
 
 def main() -> NoReturn:
@@ -86,7 +89,8 @@ def said_of(error: Exception) -> tuple[str, str, int]:
         case Unavailable():
             return error.says("vi"), error.says("en"), 1
         case OSError():
-            return f"{error.filename or 'Tệp'}: {error.strerror or error}", "", 1
+            what, why = error.filename or "Tệp · file", error.strerror or str(error)
+            return f"{what}: {_OF_FILES.get(error.errno or 0, 'không dùng được')}.", f"{what}: {why.lower()}.", 1
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next
@@ -96,6 +100,17 @@ def said_of(error: Exception) -> tuple[str, str, int]:
         "This is a mistake in the program; please report it.",
         1,
     )
+
+
+_OF_FILES = {
+    errno.ENOENT: "không có tệp hoặc thư mục này; hãy kiểm tra lại tên",
+    errno.EACCES: "không có quyền đọc hoặc ghi ở đây",
+    errno.EPERM: "không có quyền đọc hoặc ghi ở đây",
+    errno.EROFS: "nơi này chỉ đọc được; hãy chọn nơi khác",
+    errno.ENOSPC: "ổ đĩa đã đầy; hãy dọn bớt rồi làm lại",
+    errno.EISDIR: "đây là thư mục, cần một tệp",
+    errno.ENOTDIR: "đây là tệp, cần một thư mục",
+}
 
 
 def _interrupt(*_: Any) -> NoReturn:
@@ -400,7 +415,7 @@ def dlq_show(reference: Letter, data: Data = None, json: Json = False) -> None:
 
 
 @dlq.command("replay")
-def dlq_replay(reference: Annotated[list[str], typer.Argument(metavar="REFERENCE...")], data: Data = None) -> None:
+def dlq_replay(reference: Letters, data: Data = None) -> None:
     """Phát lại · put it on the bus again"""
     from services.caunoi.commands import dlq as command
 
@@ -409,7 +424,7 @@ def dlq_replay(reference: Annotated[list[str], typer.Argument(metavar="REFERENCE
 
 @dlq.command("discard")
 def dlq_discard(
-    reference: Annotated[list[str], typer.Argument(metavar="REFERENCE...")],
+    reference: Letters,
     why: Annotated[str, typer.Option("--why", metavar="WORD", help="lý do, một từ · the reason, one word")],
     data: Data = None,
 ) -> None:

@@ -33,11 +33,10 @@ class Keys:
             if make:
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             return cls(**{name: _key(directory / f"{name}.key", make) for name in cls.__slots__})
-        except FileNotFoundError as error:
-            raise SettingsError(
-                f"CAUNOI_SECRETS: {error.filename}: not there; run `caunoi secrets {directory}`"
-            ) from None
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not make:
+                there = f"CAUNOI_SECRETS: {error.filename}: not there; run `caunoi secrets {directory}`"
+                raise SettingsError(there) from None
             reason = error.strerror or "cannot be used"
             raise SettingsError(f"CAUNOI_SECRETS: {error.filename or directory}: {reason}") from None
 

@@ -32,8 +32,11 @@ class NameTaken(Refused):
 
 
 class RolesDoNotFit(Invalid):
-    en = "Staff and coordinators have centres, city and operator have none, a device has one role and one centre."
-    vi = "Cán bộ và điều phối viên thuộc trung tâm, cấp thành phố và vận hành thì không, mỗi thiết bị thuộc một nơi."
+    en = "Staff and coordinators have centres, city and operator none, a device one role at one place. Choose anew."
+    vi = (
+        "Cán bộ và điều phối viên thuộc trung tâm, cấp thành phố và vận hành thì không, mỗi thiết bị có một vai ở một "
+        "trung tâm. Hãy chọn lại vai và trung tâm."
+    )
 
 
 class DeviceHasNoPassword(Invalid):

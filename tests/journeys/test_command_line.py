@@ -326,6 +326,14 @@ def test_a_backup_does_not_hold_the_keys_unless_asked(system: RunningSystem, tmp
     assert "--keys" in done.stderr
 
 
+def test_keys_that_can_be_put_nowhere_are_found_out_before_anything_is_written(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    done = system.cli("backup", str(tmp_path / "all.tar.gz"), "--keys", str(tmp_path / "none" / "keys.tar.gz"))
+    assert done.returncode == 1 and "không có thư mục này" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_present_data_is_set_aside_and_not_lost(tmp_path: Path) -> None:
     data = tmp_path / "data"
     where = environment(data)

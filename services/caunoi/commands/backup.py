@@ -56,12 +56,23 @@ def back_up(settings: Settings, to: Path, keys: Path | None) -> None:
         with _at_rest_or_running(settings):
             begun = system_clock()
             target = to / f"caunoi-{begun.astimezone(LOCAL):%Y%m%d-%H%M%S}.tar.gz" if to.is_dir() else to
+            _check_place(target, keys)
             _write(target, "data", copies, copies.data, begun)
             if keys:
                 _write(keys, "keys", copies, copies.keys, begun, sorted(settings.secrets_directory.glob("*.key")))
             copies.note(begun)
     except Unavailable as error:
         raise Failed(error.says("vi"), error.says("en")) from None
+
+
+def _check_place(*targets: Path | None) -> None:
+    """Before the first is written: else there is a backup without its keys."""
+    for target in filter(None, targets):
+        if not target.parent.is_dir():
+            raise Failed(
+                f"{target.parent}: không có thư mục này; hãy tạo nó, hoặc chọn nơi khác.",
+                f"{target.parent}: there is no such directory; make it, or choose another place.",
+            )
 
 
 @contextmanager

@@ -36,6 +36,12 @@ def test_whatever_goes_wrong_has_its_exit_code_and_a_line(error: Exception, code
     assert "\n" not in vi
 
 
+def test_what_is_wrong_with_a_file_is_said_in_both_languages() -> None:
+    vi, en, _ = said_of(OSError(2, "No such file or directory", "phuong.yaml"))
+    assert vi == "phuong.yaml: không có tệp hoặc thư mục này; hãy kiểm tra lại tên."
+    assert en == "phuong.yaml: no such file or directory."
+
+
 def test_a_bug_is_told_by_its_place_and_not_by_its_values() -> None:
     vi, _, _ = said_of(ValueError("0912 345 678"))
     assert "ValueError" in vi
