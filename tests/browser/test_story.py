@@ -67,7 +67,8 @@ class Hands:
         """The button or link that is called so."""
         if self.keyboard:
             tab_to(page, name)
-            page.keyboard.press("Enter")
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
         else:
             called(page, name).click()
 
@@ -242,8 +243,10 @@ def they_look_through_her_papers(helper: Page, hands: Hands) -> None:
 
 
 def key(counter: Page, hands: Hands, name: str, pressed: str) -> None:
-    """At the counter a key does what its button does."""
+    """At the counter a key does what its button does: pressed when that is there, and answered."""
     if hands.keyboard:
-        counter.keyboard.press(pressed)
+        expect(called(counter, name)).to_be_visible(timeout=PATIENCE * 1000)
+        with counter.expect_navigation():
+            counter.keyboard.press(pressed)
     else:
         hands.press(counter, name)
