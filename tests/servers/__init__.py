@@ -1,7 +1,7 @@
 """Real servers for tests: both started at once when one is first asked for, on free ports, with data of their own, and
 ended with the session. As containers where a Docker engine has their images, natively otherwise; the same for tests.
 
-`CAUNOI_TEST_SERVERS=docker` or `native` leaves no choice. Where neither way is possible the test is skipped by name,
+`TEST_SERVERS=docker` or `native` leaves no choice. Where neither way is possible the test is skipped by name,
 but never where CI=true. Each worker of pytest-xdist has its own: tests kill them.
 """
 
@@ -23,7 +23,7 @@ from tests.servers.kafka import Kafka
 from tests.servers.mongo import Mongod
 from tests.servers.process import free_port
 
-SETTING = "CAUNOI_TEST_SERVERS"
+SETTING = "TEST_SERVERS"
 S = TypeVar("S", Kafka, Mongod)
 _to_stop: list[Callable[[], None]] = []
 _said: list[str] = []

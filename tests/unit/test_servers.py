@@ -7,7 +7,7 @@ from tests import servers
 
 @pytest.mark.parametrize("way", ["native", "docker"])
 def test_a_way_that_is_asked_for_is_taken(way: str) -> None:
-    assert servers.chosen(way) == (way, f"CAUNOI_TEST_SERVERS={way}")
+    assert servers.chosen(way) == (way, f"TEST_SERVERS={way}")
 
 
 def test_a_way_that_is_none_is_told() -> None:
