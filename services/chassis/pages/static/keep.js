@@ -22,7 +22,8 @@ const promised = (asked) => new Promise((done, failed) => {
 });
 const opening = indexedDB.open("caunoi", 1);
 opening.onupgradeneeded = () => opening.result.createObjectStore("presses", { keyPath: "id", autoIncrement: true });
-const store = await promised(opening); // without it this module ends here, and forms are sent as ever
+let store;
+const ready = promised(opening).then((opened) => Boolean(store = opened), () => false); // without it forms are sent as ever
 const presses = (mode = "readwrite") => store.transaction("presses", mode).objectStore("presses");
 const all = () => promised(presses("readonly").getAll());
 
@@ -63,6 +64,7 @@ told("refused").querySelector("button").addEventListener("click", async () => {
 // -- sending ----------------------------------------------------------------------------------------------------------------
 
 let mine = null; // the last press on this very page
+let asEver = false; // nothing can be kept, or the page is being left
 let timer;
 let failures = 0;
 
@@ -89,7 +91,10 @@ async function deliver() {
     failures = 0;
     if (answer.type === "opaqueredirect") {
       await promised(presses().delete(press.id));
-      if (press.id === mine) return location.assign(press.then || location.pathname);
+      if (press.id === mine) {
+        asEver = true;
+        return location.assign(press.then || location.pathname);
+      }
       sent.push(press);
     } else {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -124,10 +129,15 @@ function send() {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!form.matches("[data-keep]") || event.defaultPrevented) return;
+  if (!form.matches("[data-keep]") || event.defaultPrevented || asEver) return;
   event.preventDefault();
   if (form.classList.contains("busy")) return;
   form.classList.add("busy");
+  if (!(await ready)) {
+    asEver = true;
+    form.classList.remove("busy");
+    return form.requestSubmit(event.submitter);
+  }
   const fields = new URLSearchParams(new FormData(form));
   const button = event.submitter;
   if (button?.name) fields.append(button.name, button.value);
@@ -138,7 +148,11 @@ document.addEventListener("submit", async (event) => {
   send();
 }, { capture: true });
 
-for (const moment of ["online", "pageshow", "focus"]) window.addEventListener(moment, send);
-document.addEventListener("live:changed", show);
-show();
-send();
+ready.then((yes) => {
+  if (!yes) return;
+  for (const moment of ["online", "pageshow", "focus"]) window.addEventListener(moment, send);
+  window.addEventListener("pageshow", () => (asEver = false)); // back by the browser's memory
+  document.addEventListener("live:changed", show);
+  show();
+  send();
+});

@@ -86,12 +86,14 @@ if (phone) {
   const form = document.getElementById("phone-form");
   const refused = document.getElementById("phone-refused");
 
-  document.querySelector(".keypad").addEventListener("click", (event) => {
+  const keypad = document.querySelector(".keypad");
+  keypad.addEventListener("click", (event) => {
     const digit = event.target.closest("[data-digit]")?.dataset.digit;
     if (digit === "clear") phone.value = "";
     else if (digit === "back") phone.value = phone.value.slice(0, -1);
     else if (digit && phone.value.length < 15) phone.value += digit;
   });
+  keypad.inert = false; // until now nobody would have heard
 
   const refuse = (text, otherwise = false) => {
     refused.hidden = false;

@@ -30,4 +30,3 @@ document.addEventListener("keydown", (event) => {
 document.getElementById("refused")?.focus();
 
 if (document.querySelector("[data-live]")) import("./live.js").then(({ keep }) => keep());
-if (document.getElementById("kept")) import("./keep.js").catch(() => {}); // without it forms are sent as ever
