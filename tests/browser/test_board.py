@@ -85,7 +85,7 @@ def test_without_such_a_voice_the_server_speaks(hall: Hall) -> None:
     quiet(hall)
     page = board(hall)
     touched(page)
-    with page.expect_response("**/board/voice/**", timeout=60_000) as heard:
+    with page.expect_response("**/board/voice/**") as heard:
         code = called(hall, "vneid", 6)
         passed(page, 10, lambda: big(page) == code)
         page.clock.run_for(1500)  # the chime comes first
@@ -165,11 +165,15 @@ def nodes_after(page: Page, looks: int) -> tuple[int, int]:
             page.evaluate("dispatchEvent(new Event('focus'))")
         page.clock.run_for(13_000)
     client = page.context.new_cdp_session(page)
-    client.send("HeapProfiler.collectGarbage")
     client.send("Performance.enable")
-    metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
+    held = []
+    for _ in range(5):  # the least: what is looked at just now is not counted
+        client.send("HeapProfiler.collectGarbage")
+        metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
+        held.append(int(metrics["Nodes"]))
+        page.wait_for_timeout(100)
     client.detach()
-    return int(page.evaluate("document.querySelectorAll('*').length")), int(metrics["Nodes"])
+    return int(page.evaluate("document.querySelectorAll('*').length")), min(held)
 
 
 def test_without_javascript_it_comes_again_by_itself(hall: Hall) -> None:

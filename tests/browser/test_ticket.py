@@ -72,12 +72,12 @@ def test_the_page_changes_when_the_number_is_called_and_again_when_it_is_over(ha
     page.evaluate("navigator.vibrate = (pattern) => { window.shaken = pattern; }")
     page.get_by_role("button", name="Bật chuông báo").click()  # a browser lets a page shake only after it was touched
     hall.call(given["ticket_id"], 6)
-    expect(page.locator(".called .big-number")).to_have_text("6", timeout=15_000)
+    expect(page.locator(".called .big-number")).to_have_text("6")
     assert page.title().startswith("▶") and "Mời bác đến quầy 6" in page.title()
     assert page.evaluate("window.shaken")
     at(hall, given, "start")
     at(hall, given, "complete", outcome="accepted")
-    expect(page.get_by_text("Đã xong tại quầy 6")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Đã xong tại quầy 6")).to_be_visible()
     page.locator("[name=counter][value=good]").check(force=True)
     page.get_by_role("button", name="Gửi ý kiến").click()
     expect(page.get_by_text("Cảm ơn bác đã cho ý kiến")).to_be_visible()
@@ -86,13 +86,13 @@ def test_the_page_changes_when_the_number_is_called_and_again_when_it_is_over(ha
 def test_help_and_a_ride_are_put_together_from_two_services(hall: Hall) -> None:
     page = opened(hall, a_number(hall))
     page.get_by_role("button", name="Nhờ bạn áo xanh").click()
-    expect(page.get_by_text("Đang mời một bạn áo xanh đến giúp bác")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Đang mời một bạn áo xanh đến giúp bác")).to_be_visible()
     page.get_by_role("link", name="Nhờ xe về nhà").click()
     assert page.locator(".tick").first.evaluate("tick => getComputedStyle(tick).display") == "flex"  # box beside text
     page.get_by_label("Khu vực, ấp").select_option("khu-vuc-5")
     page.get_by_label("Số nhà, tên đường").fill(HOSTILE)
     page.get_by_role("button", name="Nhờ xe về nhà").click()
-    expect(page.get_by_text("Về Khu vực 5.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Về Khu vực 5.")).to_be_visible()
 
 
 def test_a_connection_that_was_cut_is_said_and_the_truth_comes_back_with_it(hall: Hall) -> None:
@@ -130,7 +130,7 @@ def test_two_tabs_show_the_same(hall: Hall) -> None:
     second = first.context.new_page()
     second.goto("/ticket")
     first.get_by_role("button", name="Nhờ bạn áo xanh").click()
-    expect(second.get_by_text("Đang mời một bạn áo xanh đến giúp bác")).to_be_visible(timeout=15_000)
+    expect(second.get_by_text("Đang mời một bạn áo xanh đến giúp bác")).to_be_visible()
     expect(second.get_by_role("button", name="Nhờ bạn áo xanh")).to_have_count(0)
     assert given["code"] in second.content()
 

@@ -1,8 +1,7 @@
 """A volunteer's phone in a real Chromium: in by an SMS, asked, cut off in the middle, home again."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.sync_api import Page, expect
 from services.chassis.access import COOKIE
 from tests.browser.hall import CENTRE, PHONE, SIZES, Hall, must_be_sound, must_hold_khmer, passed
 from tests.browser.test_ticket import a_number
+from tests.faults.books import FileBooks
 
 pytestmark = pytest.mark.needs_tool("chromium")
 
@@ -27,10 +27,6 @@ def a_member(hall: Hall, name: str = "Nguyễn Văn An", **more: Any) -> tuple[s
     member = str(hall.ask("POST", "/volunteers/members", "coordinator", body)["member"])
     hall.members.append(member)
     return member, phone
-
-
-somebody = cache(a_member)
-"""The same one again: when the second test asks for his code the notifier has long heard of him."""
 
 
 def phone_of(hall: Hall, member: str, path: str = "/volunteer", **how: Any) -> Page:
@@ -52,14 +48,11 @@ def text_to(hall: Hall, phone: str, part: str) -> str:
     return next(text for text in texts(hall, phone) if part in text)
 
 
-def sign_in_text(hall: Hall, phone: str) -> str:
-    """Asked for again when the notifier had not heard yet whose number it is."""
-    for _ in range(3):
-        hall.system.http.post("/notify/sign-in", json={"phone": phone})
-        with suppress(AssertionError):
-            hall.until(lambda: any("/v#" in text for text in texts(hall, phone)), seconds=6)
-            return text_to(hall, phone, "/v#")
-    raise AssertionError("no code comes")
+def known(hall: Hall, member: str) -> None:
+    """The notifier has heard whose number it is."""
+    facts = FileBooks(hall.system.data).facts
+    heard = {"MemberReached", "MemberKnown"}
+    hall.until(lambda: heard <= {fact.type for fact in facts() if member in str(fact.body)})
 
 
 def a_ride(hall: Hall, to: str, place: str = PLACE) -> str:
@@ -82,17 +75,22 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
+def carried_out(page: Page, name: str) -> None:
+    """A press that is kept until it was answered: only then the page goes on to another."""
+    with page.expect_navigation():
+        press(page, name)
+
+
 # ----------------------------------------------------------------------------------------------------- sign-in
 
 
 def test_in_by_the_code_of_an_sms_without_javascript(hall: Hall) -> None:
-    _, phone = somebody(hall)
+    member, phone = a_member(hall)
+    known(hall, member)
     page = hall.open("/volunteer", None, PHONE, java_script_enabled=False)
     page.wait_for_url("**/v")
     page.get_by_label("Số điện thoại").fill(phone)
-    before = sign_in_text(hall, phone)  # by then the notifier knows whose number it is
     press(page, "Gửi mã cho tôi")
-    hall.until(lambda: text_to(hall, phone, "/v#") != before)  # only the newest code signs in
     text = text_to(hall, phone, "/v#")
     page.get_by_label("Mã đăng nhập").fill(next(word for word in text.replace(",", " ").split() if word.isdecimal()))
     press(page, "Đăng nhập")
@@ -103,8 +101,10 @@ def test_in_by_the_code_of_an_sms_without_javascript(hall: Hall) -> None:
 
 
 def test_in_by_the_link_which_leaves_the_address_and_works_once(hall: Hall) -> None:
-    _, phone = somebody(hall)
-    secret = sign_in_text(hall, phone).partition("#")[2]
+    member, phone = a_member(hall)
+    known(hall, member)
+    hall.system.http.post("/notify/sign-in", json={"phone": phone})
+    secret = text_to(hall, phone, "/v#").partition("#")[2]
     asked: list[str] = []
     page = hall.newcomer(PHONE).new_page()
     page.on("request", lambda request: asked.append(request.url))
@@ -123,19 +123,20 @@ def test_in_by_the_link_which_leaves_the_address_and_works_once(hall: Hall) -> N
 def test_an_offer_comes_to_the_open_page_and_yes_makes_it_a_job(hall: Hall) -> None:
     member, _ = a_member(hall)
     page = phone_of(hall, member)
-    press(page, "Vào ca")
+    carried_out(page, "Vào ca")
     expect(page.get_by_text("Đang trực tại trung tâm")).to_be_visible()
     press(page, "Bật chuông khi có lời mời")
     page.evaluate("navigator.vibrate = (pattern) => { window.shaken = pattern; }")
     given = a_number(hall, needs_help=True)
-    expect(page.locator(".offer").filter(has_text=given["code"])).to_be_visible(timeout=20_000)
+    expect(page.locator(".offer").filter(has_text=given["code"])).to_be_visible()
     assert page.evaluate("window.shaken")
     offer = page.locator(".offer").filter(has_text=given["code"])
     offer.get_by_role("button", name="Nhận").click()
     expect(page.get_by_role("heading", name="Việc này là của bạn")).to_be_visible()
     page.get_by_role("link", name="Mở việc này").click()
-    press(page, "Đã cài ứng dụng")
-    expect(page.get_by_text("Ghi nhầm?")).to_be_visible(timeout=15_000)
+    page.wait_for_load_state()
+    carried_out(page, "Đã cài ứng dụng")
+    expect(page.get_by_text("Ghi nhầm?")).to_be_visible()
     page.goto("/volunteer")
     press(page, "Ra ca")
 
@@ -146,7 +147,7 @@ def test_a_press_is_one_though_the_page_comes_anew_under_the_finger(hall: Hall) 
     code = a_number(hall, needs_help=True)["code"]
     page = phone_of(hall, member)
     yes = page.locator(".offer").filter(has_text=code).get_by_role("button", name="Nhận")
-    yes.wait_for(timeout=20_000)
+    yes.wait_for()
     page.wait_for_timeout(1100)  # the time left is another by now, so what comes differs
     yes.hover()
     page.mouse.down()
@@ -154,7 +155,7 @@ def test_a_press_is_one_though_the_page_comes_anew_under_the_finger(hall: Hall) 
         page.evaluate("window.dispatchEvent(new Event('focus'))")
     page.wait_for_timeout(300)
     page.mouse.up()
-    expect(page.get_by_role("heading", name="Việc này là của bạn")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("heading", name="Việc này là của bạn")).to_be_visible()
     hall.ask("POST", f"/volunteers/centres/{CENTRE}/check-out", "coordinator", {"member": member})
 
 
@@ -173,7 +174,7 @@ def test_an_offer_out_of_an_sms_is_opened_and_taken_by_who_was_not_signed_in(hal
         expect(page.get_by_text(f"Giúp người có số {code}")).to_be_visible()
     press(pages[0], "Nhận")
     expect(pages[0].get_by_role("heading", name="Việc này là của bạn")).to_be_visible()
-    expect(pages[1].get_by_text("Đã có bạn khác nhận việc này")).to_be_visible(timeout=15_000)
+    expect(pages[1].get_by_text("Đã có bạn khác nhận việc này")).to_be_visible()
     for member in (quick, slow):
         hall.ask("POST", f"/volunteers/centres/{CENTRE}/check-out", "coordinator", {"member": member})
 
@@ -193,7 +194,7 @@ def test_presses_without_a_network_are_kept_and_sent_once_in_their_order(hall: H
     expect(page.locator("[data-kept=waiting]")).to_contain_text("Đã đưa về đến nơi")
     assert state_of(hall, ride) == "assigned"
     page.context.set_offline(False)
-    expect(page.get_by_text("Số phút đã được ghi")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Số phút đã được ghi")).to_be_visible()
     assert [address.rpartition("/")[2] for address in sent] == ["pick-up", "drop-off"]
     assert state_of(hall, ride) == "completed"
     hall.wrong.clear()  # the browser notes each attempt in its console
@@ -211,7 +212,7 @@ def test_a_press_outlives_its_page_and_is_sent_by_another(hall: Hall) -> None:
     context.set_offline(False)
     other = context.new_page()
     other.goto("/volunteer")
-    expect(other.locator("[data-kept=sent]")).to_contain_text("Đã đón", timeout=15_000)
+    expect(other.locator("[data-kept=sent]")).to_contain_text("Đã đón")
     assert state_of(hall, ride) == "picked_up"
     hall.wrong.clear()
 
@@ -232,7 +233,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_done_twice(ha
 
     page.route("**/pick-up", lose_the_first)
     press(page, "Đã đón")
-    expect(page.get_by_role("button", name="Đã đón")).to_have_count(0, timeout=15_000)
+    expect(page.get_by_role("button", name="Đã đón")).to_have_count(0)
     expect(page.get_by_role("button", name="Đã đưa về đến nơi")).to_be_visible()
     assert asked == 2 and state_of(hall, ride) == "picked_up"
     expect(page.locator("[data-kept=refused]")).to_be_hidden()
@@ -247,8 +248,8 @@ def test_what_was_refused_meanwhile_is_said_with_its_reason(hall: Hall) -> None:
     expect(page.locator("[data-kept=waiting]")).to_contain_text("Đã đón")
     hall.ask("POST", f"/volunteers/rides/{ride.rpartition('/')[2]}/cancel", "coordinator")
     page.context.set_offline(False)
-    expect(page.locator("[data-kept=refused]")).to_contain_text("Chuyến xe này không phải của bạn", timeout=15_000)
-    expect(page.get_by_text("Chuyến này không cần nữa")).to_be_visible(timeout=15_000)
+    expect(page.locator("[data-kept=refused]")).to_contain_text("Chuyến xe này không phải của bạn")
+    expect(page.get_by_text("Chuyến này không cần nữa")).to_be_visible()
     press(page, "Đã hiểu")
     expect(page.locator("[data-kept=refused]")).to_be_hidden()
     hall.wrong.clear()
@@ -261,11 +262,11 @@ def test_a_session_that_ended_keeps_the_press_until_he_signs_in_again(hall: Hall
     token = next(one for one in page.context.cookies() if one["name"] == COOKIE)
     page.context.clear_cookies(name=COOKIE)
     press(page, "Đã đón")
-    expect(page.locator("[data-kept=sign-in]")).to_be_visible(timeout=15_000)
+    expect(page.locator("[data-kept=sign-in]")).to_be_visible()
     assert state_of(hall, ride) == "assigned"
     page.context.add_cookies([{"name": COOKIE, "value": token["value"], "url": hall.system.address}])
     page.goto("/volunteer")
-    expect(page.locator("[data-kept=sent]")).to_contain_text("Đã đón", timeout=15_000)
+    expect(page.locator("[data-kept=sent]")).to_contain_text("Đã đón")
     assert state_of(hall, ride) == "picked_up"
     hall.wrong.clear()
 
@@ -295,7 +296,7 @@ def test_a_double_press_and_back_do_nothing_more(hall: Hall) -> None:
     page.wait_for_url("**/volunteer")
     page.go_back()
     page.get_by_role("button", name="Bác không cần xe nữa").click()
-    expect(page.locator("[data-kept=refused]")).to_be_visible(timeout=15_000)
+    expect(page.locator("[data-kept=refused]")).to_be_visible()
     assert state_of(hall, ride) == "cancelled"
     hall.wrong.clear()
 
@@ -326,10 +327,11 @@ def every_page(hall: Hall, language: str, look: Callable[[Page], None], **how: A
     page.locator("#code").wait_for()
     look(page)
     page = phone_of(hall, member, language=language, **how)
-    page.locator("#floor .go").click()
+    with page.expect_navigation():
+        page.locator("#floor .go").click()
     page.locator("#floor .quiet").wait_for()
     a_number(hall, needs_help=True)
-    page.locator(".offer").first.wait_for(timeout=20_000)
+    page.locator(".offer").first.wait_for()
     look(page)
     page.goto("/notify/volunteer")
     look(page)
@@ -339,7 +341,8 @@ def every_page(hall: Hall, language: str, look: Callable[[Page], None], **how: A
     page.locator("main a.go").click()
     page.locator(".results").wait_for()
     look(page)
-    page.locator(".results button").first.click()
+    with page.expect_navigation():
+        page.locator(".results button").first.click()
     page.locator("#again").wait_for()
     ride = a_ride(hall, member)
     for path in ("/volunteer/hours", ride, f"{ride}/give-back"):

@@ -71,7 +71,7 @@ def names(records: Iterable[Raw]) -> list[str]:
     return [dict(raw.headers)["ce_subject"].decode()[-12:].lstrip("0") for raw in records]
 
 
-async def until(true: Callable[[], bool], seconds: float = 20) -> None:
+async def until(true: Callable[[], bool], seconds: float = 50) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.005)

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,11 +113,22 @@ def _event(
 def copied(database: Path) -> Iterator[sqlite3.Connection]:
     """A connection to a copy of a database as it lies there, with what is only in its log so far."""
     with tempfile.TemporaryDirectory() as aside:
-        for suffix in ("", "-wal"):
-            if (part := database.with_name(database.name + suffix)).exists():
-                shutil.copy(part, aside)
+        begun = None
+        while begun is None or _log_begun(database) != begun:  # begun anew meanwhile, it does not belong to the copy
+            begun = _log_begun(database)
+            for suffix in ("", "-wal"):
+                (Path(aside) / (database.name + suffix)).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    shutil.copy(database.with_name(database.name + suffix), aside)
         with closing(sqlite3.connect(Path(aside) / database.name)) as connection:
             yield connection
+
+
+def _log_begun(database: Path) -> bytes:
+    """The head of its log, which is another each time that the log is begun anew."""
+    with suppress(FileNotFoundError), database.with_name(f"{database.name}-wal").open("rb") as log:
+        return log.read(32)
+    return b""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Inside:
     http: httpx2.AsyncClient
     clock: HandClock
 
-    async def rest(self, seconds: float = 20.0) -> None:
+    async def rest(self, seconds: float = 50) -> None:
         """Until nothing is owed, waiting or unread: what was to follow has followed."""
         deadline, quiet = monotonic() + seconds, 0
         while quiet < 3:

@@ -180,7 +180,7 @@ async def back_in(system: FrontDoor, ward: Ward) -> AsyncIterator[Ward]:
         yield replace(ward, http=http)
 
 
-async def eventually(look: Callable[[], Awaitable[T]], true: Callable[[T], bool], seconds: float = 10) -> T:
+async def eventually(look: Callable[[], Awaitable[T]], true: Callable[[T], bool], seconds: float = 50) -> T:
     """What `look` gives once it is as it should be; what follows by an event follows soon."""
     deadline = monotonic() + seconds
     while not true(found := await look()):

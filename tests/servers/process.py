@@ -1,15 +1,20 @@
 """What every real server of the tests has: a process, a port of its own, and two ways to end it."""
 
+import os
 import socket
 import subprocess
 import time
 
+_WORKERS = 16
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
 _given: set[int] = set()
 
 
 def free_port() -> int:
-    """Outside the ephemeral range: a client that reconnects there cannot connect to itself. No port is given twice."""
-    for port in range(20_000 + time.monotonic_ns() % 10_000, 32_000):
+    """Outside the ephemeral range: a client that reconnects there cannot connect to itself. No port is given twice,
+    nor to two workers of pytest-xdist: what listens there may be down for a while."""
+    first = 20_000 + time.monotonic_ns() % 10_000 // _WORKERS * _WORKERS + _WORKER
+    for port in range(first, 32_000, _WORKERS):
         with socket.socket() as probe:
             if port not in _given and probe.connect_ex(("127.0.0.1", port)):
                 _given.add(port)
