@@ -31,7 +31,7 @@ import structlog
 from services.chassis import metrics, tracing
 from services.chassis.clock import Clock
 from services.chassis.deadletters import DeadLetters
-from services.chassis.envelope import Unreadable, event_of
+from services.chassis.envelope import Unreadable, reading
 from services.chassis.errors import Refusal, Unavailable
 from services.chassis.failpoints import reach
 from services.chassis.ports import Bus, Commit, Partition, Raw, Subscription
@@ -147,6 +147,7 @@ class Consumer:
         self._handlers = handlers
         self._bus = bus
         self._publishers = publishers
+        self._event_of = reading(bus.promises)
         self._clock = clock
         self._ask_store = well
         self._patience = patience
@@ -334,7 +335,7 @@ class Consumer:
 
     def _read(self, raw: Raw, line: _Line, oldest: datetime) -> _Item:
         try:
-            event = event_of(raw, self._publishers)
+            event = self._event_of(raw, self._publishers)
         except Unreadable as error:
             doom = _Failure(error.reason, error.detail, final=True)
             return _Item(raw, line, f"unreadable {raw.offset}", None, (), doom)

@@ -4,7 +4,7 @@
 say what is wrong and never repeat what was in the record, for they reach logs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +12,7 @@ from functools import lru_cache
 from pydantic import TypeAdapter, ValidationError
 
 from services.chassis.errors import Invalid
-from services.chassis.ports import Entry, Raw, Record
+from services.chassis.ports import BusPromises, Entry, Raw, Record
 from services.contracts.events import BY_TOPIC
 from services.contracts.words import Event, Origin
 
@@ -52,14 +52,25 @@ def record_of(entry: Entry) -> Record:
     return Record(entry.topic, entry.key.encode(), headers, entry.body)
 
 
+Read = Callable[[Raw, Mapping[str, str]], Event]
+
+
+def reading(bus: BusPromises) -> Read:
+    """How records of this bus are read: where all services share a process, each once for all of them. Elsewhere there
+    is seldom a second reader, and remembering would cost a third of the reading."""
+    return event_of if bus.many_processes else _shared
+
+
 def event_of(raw: Raw, publishers: Mapping[str, str]) -> Event:
     """The event in a record. `publishers` says for every topic which service publishes it. Raises `Unreadable`."""
     return _read(raw, publishers.get(raw.topic, ""))
 
 
-@lru_cache(maxsize=SHARED_AT_MOST)
+def _shared(raw: Raw, publishers: Mapping[str, str]) -> Event:
+    return _read_once(raw, publishers.get(raw.topic, ""))
+
+
 def _read(raw: Raw, publisher: str) -> Event:
-    """Read once a process, however many of its services read it: an event never changes."""
     if raw.topic not in BY_TOPIC:
         raise Unreadable("unknown-type")
     if raw.value is None:
@@ -93,6 +104,9 @@ def _read(raw: Raw, publisher: str) -> Event:
     event.comes_from(origin)
     return event
 
+
+_read_once = lru_cache(maxsize=SHARED_AT_MOST)(_read)
+"""An event never changes."""
 
 _TEXTS = ("ce_id", "ce_source", "ce_subject", "ce_sequence", "ce_time")
 

@@ -24,7 +24,7 @@ from services.chassis.consumer import Consumer, Patience
 from services.chassis.deadletters import KEPT, LettersLeft
 from services.chassis.deciding import name_of
 from services.chassis.documents import Collection, Documents, Kind
-from services.chassis.envelope import event_of
+from services.chassis.envelope import Read, reading
 from services.chassis.errors import Misconfigured, Refusal, Unavailable
 from services.chassis.ports import Bus, Raw, Subscription, TopicSpec
 from services.chassis.relay import Relay, RelayTimes
@@ -324,9 +324,10 @@ class System:
         self, topics: Sequence[str], since: datetime, receive: Callable[[Sequence[Event]], Awaitable[None]]
     ) -> Subscription:
         """Follow topics as a tail, event by event of the contract."""
+        event_of = reading(self.bus.promises)
 
         async def read(batch: Sequence[Raw]) -> None:
-            if events := readable(batch):
+            if events := readable(batch, event_of):
                 await receive(events)
 
         return await self.bus.tail(topics, since, read)
@@ -346,7 +347,7 @@ class System:
             await self._queue.close()
 
 
-def readable(batch: Sequence[Raw]) -> list[Event]:
+def readable(batch: Sequence[Raw], event_of: Read) -> list[Event]:
     """The events in a batch that is read as a tail; what cannot be read is the consumers' to bury, here only noted."""
     events = []
     for raw in batch:

@@ -4,7 +4,8 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from services.chassis.envelope import Unreadable, event_of, record_of
+from services.chassis.backends.sqlite_bus import SqliteBus
+from services.chassis.envelope import Unreadable, event_of, reading, record_of
 from services.contracts.events import QueueCalled
 from services.contracts.words import Because
 from tests.conformance.bus_records import PUBLISHERS, called, changed, entry, poison, raw, ticket, with_body
@@ -20,10 +21,11 @@ def test_an_event_comes_out_as_it_went_in() -> None:
     assert event.at.tzinfo == UTC
 
 
-def test_a_record_is_read_once_however_many_read_it() -> None:
+def test_where_all_share_a_process_a_record_is_read_once_however_many_read_it() -> None:
+    read = reading(SqliteBus.promises)
     first, second = raw(called("a")), raw(called("a"))
-    assert event_of(first, PUBLISHERS) is event_of(second, PUBLISHERS)
-    assert event_of(first._replace(offset=first.offset + 1), PUBLISHERS) is not event_of(first, PUBLISHERS)
+    assert read(first, PUBLISHERS) is read(second, PUBLISHERS)
+    assert read(first._replace(offset=first.offset + 1), PUBLISHERS) is not read(first, PUBLISHERS)
 
 
 def test_every_attribute_of_cloudevents_is_sent() -> None:
