@@ -173,7 +173,7 @@ def volunteer_help(hall: Hall) -> Page:
     hall.ask("POST", f"/volunteers/centres/{CENTRE}/check-in", "coordinator", {"member": member})
     given = _number(hall, "cu-tru")
     page = phone_of(hall, member)
-    page.locator(f"[data-offer]:has-text('{given['code']}') .go").click()
+    page.locator(f".offer:has-text('{given['code']}') .go").click()
     page.get_by_role("link", name="Mở việc này").click()
     page.locator(".results").wait_for()
     return page

@@ -90,6 +90,9 @@ def test_a_second_tab_follows_and_an_old_press_is_told_why_not_and_survives_a_re
     assert second.url.endswith(HERE)
     expect(second.locator("#now .big-number")).to_have_text(given["code"])
     expect(second.locator("#helper")).to_contain_text("Mời bạn áo xanh đến quầy")
+    key(first, "b")
+    key(first, "t")
+    expect(second.locator("#held").get_by_text(given["code"])).to_be_visible()
     hall.wrong.clear()  # the browser notes the refusal in its console
 
 
@@ -103,6 +106,22 @@ def test_what_another_does_is_seen_without_a_press(hall: Hall) -> None:
     page.get_by_role("button", name="Mời bạn áo xanh đến quầy").click()
     expect(page.locator("#helper")).to_contain_text("Đang mời một bạn áo xanh đến")
     assert page.url.endswith(HERE)
+
+
+def test_what_was_ticked_and_folded_out_stays_when_another_does_something(hall: Hall) -> None:
+    alone(hall)
+    given = a_number(hall)
+    hall.call(given["ticket_id"], COUNTER)
+    hall.ask("POST", f"/queue/tickets/{given['ticket_id']}/start", "staff")
+    page = hall.open(HERE, "staff", LAPTOP)
+    page.locator("#others summary").click()
+    done = page.locator("#others [name=services]").last
+    done.check()
+    hall.ask("POST", f"/queue/tickets/{given['ticket_id']}/witness-priority", "staff")
+    expect(page.locator("#now")).to_contain_text("Diện ưu tiên")
+    expect(done).to_be_visible()
+    expect(done).to_be_checked()
+    expect(done).to_be_focused()
 
 
 def test_a_double_press_calls_one(hall: Hall) -> None:

@@ -141,7 +141,8 @@ def test_an_offer_comes_to_the_open_page_and_yes_makes_it_a_job(hall: Hall) -> N
     press(page, "Ra ca")
 
 
-def test_a_press_is_one_though_the_page_comes_anew_under_the_finger(hall: Hall) -> None:
+@pytest.mark.parametrize("by", ["finger", "space-bar"])
+def test_a_press_is_one_though_the_page_comes_anew_under_it(hall: Hall, by: str) -> None:
     member, _ = a_member(hall)
     hall.ask("POST", f"/volunteers/centres/{CENTRE}/check-in", "coordinator", {"member": member})
     code = a_number(hall, needs_help=True)["code"]
@@ -150,11 +151,12 @@ def test_a_press_is_one_though_the_page_comes_anew_under_the_finger(hall: Hall) 
     yes.wait_for()
     page.wait_for_timeout(1100)  # the time left is another by now, so what comes differs
     yes.hover()
-    page.mouse.down()
+    yes.focus()
+    page.mouse.down() if by == "finger" else page.keyboard.down(" ")
     with page.expect_response("**/notify/volunteer"):
         page.evaluate("window.dispatchEvent(new Event('focus'))")
     page.wait_for_timeout(300)
-    page.mouse.up()
+    page.mouse.up() if by == "finger" else page.keyboard.up(" ")
     expect(page.get_by_role("heading", name="Việc này là của bạn")).to_be_visible()
     hall.ask("POST", f"/volunteers/centres/{CENTRE}/check-out", "coordinator", {"member": member})
 

@@ -27,45 +27,65 @@ function parts() {
   return bySource;
 }
 
-// True when somebody is in the middle of filling this part in.
-function inUse(part) {
-  const at = document.activeElement;
-  return part.contains(at) && at.matches("input:not([type=hidden], [type=submit]), textarea, select");
+// What makes an element that very one: its id, and what a press on it does. Secrets and keys of forms are new in every
+// answer, and are no difference.
+const RENEWED = /name="form_(secret|key)" value="[^"]*"/g;
+const SENT = "[type=hidden]:not([name=form_secret], [name=form_key]), button";
+const CHOSEN = `${SENT}, [type=radio], [type=checkbox], option`;
+function name(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return "";
+  const says = ["id", "name", "action", "href"].map((one) => node.getAttribute(one));
+  const values = node.matches("form") ? [...node.querySelectorAll(SENT)] : node.matches(CHOSEN) ? [node] : [];
+  return [...says, ...values.map((one) => `${one.name}=${one.value}`)].filter(Boolean).join("\n");
 }
 
-// What lies under a finger stays until that is lifted: a press that ends on another button than it began on is none.
-const LIFTED_WITHIN_MS = 3000;
-let pressed = null;
-let keptBack = false;
-let lifting;
-function lift() {
-  clearTimeout(lifting);
-  pressed = null;
-  if (keptBack) refresh();
-  keptBack = false;
+function take(old, fresh) {
+  for (const one of fresh.getAttributeNames()) if (one !== "data-live") old.setAttribute(one, fresh.getAttribute(one));
+  if (old.dataset.live) return; // filled from another page: what it is called here stays
+  for (const one of old.getAttributeNames()) if (!fresh.hasAttribute(one) && !(one === "open" && old.matches("details"))) old.removeAttribute(one);
 }
-document.addEventListener("pointerdown", (event) => {
-  clearTimeout(lifting);
-  pressed = event.target;
-  lifting = setTimeout(lift, LIFTED_WITHIN_MS);
-}, { capture: true });
-for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(lift), { capture: true }); // after the click
+
+// Makes `old` hold what `fresh` holds. What is the same stays the same element, with what a person did to it: where she is
+// on the page, what she typed, ticked and folded out, and the button that is pressed just now.
+function hold(old, fresh) {
+  const wanted = new Set([...fresh.children].map(name).filter(Boolean));
+  for (const one of [...old.children]) if (name(one) && !wanted.has(name(one))) one.remove();
+  let at = old.firstChild;
+  for (const next of [...fresh.childNodes]) {
+    const same = (one) => one.nodeName === next.nodeName && name(one) === name(next);
+    let stays = at;
+    while (stays && !same(stays) && !wanted.has(name(stays))) stays = stays.nextSibling;
+    if (!stays || !same(stays)) {
+      old.insertBefore(next, at);
+      continue;
+    }
+    while (at !== stays) {
+      at = at.nextSibling;
+      at.previousSibling.remove();
+    }
+    at = stays.nextSibling;
+    if (stays.nodeType !== Node.ELEMENT_NODE) {
+      if (stays.data !== next.data) stays.data = next.data;
+    } else if (!stays.matches("form.busy")) { // on its way
+      take(stays, next);
+      hold(stays, next);
+    }
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+  }
+}
 
 function bring(part, fresh) {
-  // Secrets and keys of forms are new in every answer: they are no change.
-  const plain = (node) => node.innerHTML.replace(/name="form_(secret|key)" value="[^"]*"/g, "").trim();
-  if (plain(part) === plain(fresh) || inUse(part)) return;
-  if (pressed && part.contains(pressed)) {
-    keptBack = true;
-    return;
-  }
-  const focused = part.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.dataset.key && `[data-key="${focused.dataset.key}"]`);
-  const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
-  for (const name of fresh.getAttributeNames()) if (name !== "data-live") part.setAttribute(name, fresh.getAttribute(name));
-  part.replaceChildren(...fresh.childNodes);
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  if (place) part.querySelector(place)?.focus();
+  const plain = (node) => node.innerHTML.replace(RENEWED, "").trim();
+  if (plain(part) === plain(fresh)) return;
+  const at = document.activeElement;
+  const place = part.contains(at) && (at.id ? `#${CSS.escape(at.id)}` : at.dataset.key && `[data-key="${at.dataset.key}"]`);
+  take(part, fresh);
+  hold(part, fresh);
+  if (place && !part.contains(document.activeElement)) part.querySelector(place)?.focus();
   part.dispatchEvent(new CustomEvent("live:changed", { bubbles: true }));
 }
 

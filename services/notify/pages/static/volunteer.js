@@ -2,12 +2,12 @@
 import { may, ring } from "../chassis/ring.js";
 
 // Seconds left were told by the server: the phone's own clock may be wrong.
-const seen = new WeakMap();
+const heard = new WeakMap();
 function count() {
   for (const one of document.querySelectorAll("[data-left]")) {
-    const begun = seen.get(one) ?? performance.now();
-    seen.set(one, begun);
-    const left = Math.ceil(Number(one.dataset.left) - (performance.now() - begun) / 1000);
+    const told = one.dataset.left;
+    if (heard.get(one)?.told !== told) heard.set(one, { told, at: performance.now() });
+    const left = Math.ceil(told - (performance.now() - heard.get(one).at) / 1000);
     const [until, counting, over] = ["until", "counting", "over"].map((name) => one.querySelector(`.${name}`));
     until.hidden = true;
     counting.hidden = left <= 0;
@@ -16,7 +16,7 @@ function count() {
   }
 }
 
-const offered = () => [...document.querySelectorAll("[data-offer]")].map((one) => one.dataset.offer);
+const offered = () => [...document.querySelectorAll(".offer")].map((one) => one.id);
 let known = new Set(offered());
 function news() {
   count();
