@@ -280,6 +280,7 @@ async def list_rides(
             ride_id=ride_id,
             state=row.stage,
             since=row.since,
+            late=row.stage is RideStage.ASSIGNED and row.since + ride_rules.PICKED_UP_WITHIN < now,
             code=row.code,
             hamlet=row.hamlet,
             seats=row.seats,

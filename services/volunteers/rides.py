@@ -31,6 +31,8 @@ ELSEWHERE = "elsewhere"
 DESTINATION_KEPT = timedelta(hours=72)
 GIVEN_UP = timedelta(hours=24)
 """A ride that nobody began within a day is over: she is home or the coordinator dealt with it without pressing."""
+PICKED_UP_WITHIN = timedelta(minutes=15)
+"""A driver who has taken a ride is there by then, or the coordinator sees it."""
 
 
 class RideStage(StrEnum):

@@ -267,6 +267,7 @@ class RideListed(Answer):
     ride_id: RideRef
     state: RideStage
     since: datetime
+    late: Annotated[bool, Field(description="taken a quarter of an hour ago, and not picked up")]
     code: TicketCode | None
     hamlet: Code | None
     seats: int

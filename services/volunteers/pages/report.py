@@ -48,10 +48,14 @@ def _rows(report: Report, page: ThePage) -> Iterator[list[Cell]]:
     yield [helped, _("Nhờ giúp mà chưa ai đến"), report.unattended]
     for result, text in RESULTS.items():
         yield [helped, _(text), report.results.get(result, 0)]
+    yield [helped, _("Thôi không nhờ nữa"), report.assistances_cancelled]
+    yield [helped, _("Còn đang mở"), report.assistances_open]
     yield [rides, _("Được nhờ"), report.rides_requested]
     yield [rides, _("Đã đưa về"), report.rides_completed]
     for way, text in INSTEAD.items():
         yield [rides, _(text), report.rides_instead.get(way, 0)]
+    yield [rides, _("Huỷ vì lý do khác"), report.rides_cancelled - sum(report.rides_instead.values())]
+    yield [rides, _("Còn đang mở"), report.rides_open]
     yield [rides, _("Phút chở khách"), report.minutes_credited]
     yield [people, _("Có mặt"), report.volunteers_present]
     yield [people, _("Phút trực"), report.minutes_on_duty]

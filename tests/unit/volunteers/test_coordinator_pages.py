@@ -126,6 +126,21 @@ def test_a_ride_given_to_nobody_or_twice_is_refused_in_a_sentence_on_the_same_pa
     played(tmp_path, story)
 
 
+def test_a_driver_who_does_not_come_is_shown_before_everything_else(tmp_path: Path) -> None:
+    async def story(ward: Ward) -> None:
+        await requested(ward)
+        await ward.post(f"{RIDES}/{RIDE}/assign", ward.coordinator, {"member": await ward.member()})
+        listed = f"/volunteers/centres/{CENTRE}/rides"
+        await ward.until(listed, ward.coordinator, lambda listed: listed["rides"][0]["state"] == "assigned")
+        ward.later(minutes=14)
+        assert "chưa đón" not in (await leading(ward).open(SCREEN)).text
+        ward.later(minutes=2)
+        assert (await ward.get(listed, ward.coordinator))["rides"][0]["late"]
+        assert "có người chở mà chưa đón" in (await leading(ward).open(SCREEN)).text
+
+    played(tmp_path, story)
+
+
 def test_a_press_sent_twice_is_one_command(tmp_path: Path) -> None:
     async def story(ward: Ward) -> None:
         await requested(ward)
