@@ -112,6 +112,10 @@ def _rows(report: Report, names: Mapping[str, str], page: ThePage) -> Iterator[l
         _("Chưa xong khi hết ngày"): report.unfinished,
         _("Vắng mặt"): report.no_show,
         **{_(text): report.cancelled_because.get(end, 0) for end, text in CANCELLED.items()},
+        _("Còn trong sảnh"): report.still_here,
+        _("Ưu tiên"): report.priority,
+        _("Nhờ giúp"): report.needs_help,
+        _("Không có xe về"): report.ride_home,
         _("Chờ trung bình (giây)"): _seconds(report.wait_mean_minutes),
         _("Giao dịch trung bình (giây)"): _seconds(report.transaction_mean_minutes),
     }
