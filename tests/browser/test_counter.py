@@ -135,6 +135,23 @@ def test_a_double_press_calls_one(hall: Hall) -> None:
     expect(page.locator("#now .big-number")).to_have_text(first["code"])
 
 
+def test_the_second_half_of_a_double_press_does_nothing_on_the_page_that_came_between(hall: Hall) -> None:
+    alone(hall)
+    given = a_number(hall)
+    hall.call(given["ticket_id"], COUNTER)
+    page = hall.open(HERE, "staff", LAPTOP)
+    page.get_by_role("button", name="Bắt đầu phục vụ").click()
+    done = page.get_by_role("button", name="Đã tiếp nhận hồ sơ")
+    done.hover()
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    page.wait_for_timeout(500)
+    expect(done).to_be_visible()
+    with page.expect_navigation():
+        done.dblclick()
+    expect(done).to_have_count(0)
+
+
 def test_a_session_that_ended_leads_to_sign_in_and_back(hall: Hall) -> None:
     page = hall.open(HERE, "staff", LAPTOP)
     page.context.clear_cookies(name=COOKIE)

@@ -1,6 +1,7 @@
 // Loaded by every page. A form that is being sent says so and is sent once; a page that has parts marked `data-live` is
 // kept true by live.js; presses of forms marked `data-keep` wait for a connection in keep.js; keys named on buttons
 // (`data-key`) press them (not under `<html class="keys-off">`); what was refused is brought to the reader's eye.
+// The second half of a double press presses nothing on the page that the first half has led to.
 // `data-self` is the address of a page that answers a refused press itself: a reload, or a look for news, then asks for it.
 
 const self = document.querySelector("[data-self]")?.dataset.self;
@@ -15,6 +16,16 @@ document.addEventListener("submit", (event) => {
 });
 // Back by the browser's memory: nothing is being sent any more.
 window.addEventListener("pageshow", () => document.querySelectorAll("form.busy").forEach((form) => form.classList.remove("busy")));
+
+let pressedHere = false;
+window.addEventListener("pageshow", (event) => event.persisted && (pressedHere = false));
+document.addEventListener("click", (event) => {
+  if (event.detail > 1 && !pressedHere) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+  pressedHere = true;
+}, { capture: true });
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
