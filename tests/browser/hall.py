@@ -6,16 +6,19 @@ def test_something(hall: Hall) -> None:
     must_be_sound(page)
 """
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from threading import Timer
 from typing import Any, Final
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
 
 from services.chassis.access import COOKIE, Access
 from services.chassis.clock import system_clock
@@ -55,13 +58,17 @@ class Hall:
     """The demo ward without its story, and browsers before it."""
 
     system: RunningSystem
-    browser: Browser
+    start: Callable[[], Browser]
+    browser: Browser = field(init=False)
     contexts: list[BrowserContext] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
     """Who was enrolled so far."""
     wrong: list[str] = field(default_factory=list)
     """What browsers complained of in their consoles."""
     centre: str = CENTRE
+
+    def __post_init__(self) -> None:
+        self.browser = self.start()
 
     def token(self, role: str, *, member: str | None = None) -> str:
         """Of somebody of this centre."""
@@ -127,9 +134,18 @@ class Hall:
         return page
 
     def leave(self) -> None:
-        """Every browser is closed; nobody complained."""
-        while self.contexts:
-            self.contexts.pop().close()
+        """Every browser is closed; nobody complained. A Chromium that hangs in closing one, as was seen, is killed."""
+        running = self.browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+        (chromium,) = (one["id"] for one in running if one["type"] == "browser")
+        killed = Timer(PATIENCE, os.kill, (chromium, signal.SIGKILL))
+        killed.start()
+        with suppress(Error):
+            while self.contexts:
+                self.contexts.pop().close()
+        killed.cancel()
+        if not self.browser.is_connected():
+            self.contexts.clear()
+            self.browser = self.start()
         wrong, self.wrong = self.wrong, []
         assert not wrong, wrong
 
@@ -140,11 +156,11 @@ def a_hall(folder: Path) -> Iterator[Hall]:
     with running(folder / "data", settings=everybody) as system, sync_playwright() as playwright:
         seeded = system.cli("seed", str(WARD))
         assert seeded.returncode == 0, seeded.stderr
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        hall = Hall(system, lambda: playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS)))
         try:
-            yield Hall(system, browser)
+            yield hall
         finally:
-            browser.close()
+            hall.browser.close()
 
 
 def passed(page: Page, seconds: float, seen: Callable[[], bool]) -> None:
