@@ -37,11 +37,11 @@ class Speech:
         return together(self._texts.ngettext(one, many, number))
 
     def day(self, moment: date | datetime) -> str:
-        """thứ Ba, 24 tháng 11 · Tuesday, 24 November"""
+        """thứ Ba, 24 tháng 11 (written as Decree 30/2020/NĐ-CP, annex II: thứ Ba, Chủ nhật) · Tuesday, 24 November"""
         from babel.dates import format_date
 
         said = format_date(_local_day(moment), "EEEE, d MMMM", self.language)
-        return said[0].lower() + said[1:] if self.language == "vi" else said
+        return said.replace("Thứ", "thứ").replace("Nhật", "nhật") if self.language == "vi" else said
 
     def full_day(self, moment: date | datetime) -> str:
         """24/11/2026"""

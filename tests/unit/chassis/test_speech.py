@@ -13,6 +13,7 @@ MORNING = datetime(2026, 11, 24, 0, 45, tzinfo=UTC)
 
 def test_a_day_and_an_hour_are_local() -> None:
     assert VI.day(MORNING) == "thứ Ba, 24 tháng 11"
+    assert VI.day(date(2026, 11, 29)) == "Chủ nhật, 29 tháng 11"
     assert EN.day(date(2026, 11, 24)) == "Tuesday, 24 November"
     assert VI.clock(MORNING) == "07:45"
     assert VI.full_day(datetime(2026, 11, 23, 17, 30, tzinfo=UTC)) == "24/11/2026"
