@@ -54,6 +54,8 @@ def test_a_taxi_ends_the_ride_and_the_report_says_so(tmp_path: Path) -> None:
         report = f"/volunteers/centres/{CENTRE}/report"
         counted = await ward.until(report, ward.staff, lambda report: report["rides_cancelled"])
         assert counted["rides_instead"] == {"taxi": 1, "family": 0, "otherwise": 0}
+        file = (await visitor.open(f"{SCREEN}/report.csv")).text
+        assert "Chuyến xe,Huỷ vì lý do khác,0" in file and "Chuyến xe,Còn đang mở,0" in file
 
     played(tmp_path, story)
 
