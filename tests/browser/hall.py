@@ -59,16 +59,13 @@ class Hall:
 
     system: RunningSystem
     start: Callable[[], Browser]
-    browser: Browser = field(init=False)
+    browser: Browser
     contexts: list[BrowserContext] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
     """Who was enrolled so far."""
     wrong: list[str] = field(default_factory=list)
     """What browsers complained of in their consoles."""
     centre: str = CENTRE
-
-    def __post_init__(self) -> None:
-        self.browser = self.start()
 
     def token(self, role: str, *, member: str | None = None) -> str:
         """Of somebody of this centre."""
@@ -156,7 +153,11 @@ def a_hall(folder: Path) -> Iterator[Hall]:
     with running(folder / "data", settings=everybody) as system, sync_playwright() as playwright:
         seeded = system.cli("seed", str(WARD))
         assert seeded.returncode == 0, seeded.stderr
-        hall = Hall(system, lambda: playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS)))
+
+        def start() -> Browser:
+            return playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+
+        hall = Hall(system, start, start())
         try:
             yield hall
         finally:

@@ -30,7 +30,7 @@ class Ward(Hall):
 
 @pytest.fixture
 def ward(_hall: Hall, tmp_path: Path) -> Iterator[Ward]:
-    ward = Ward(_hall.system, _hall.browser, centre=next(wards))
+    ward = Ward(_hall.system, _hall.start, _hall.browser, centre=next(wards))
     described = tmp_path / "ward.yaml"
     described.write_text(WARD.read_text().replace(_hall.centre, ward.centre))
     seeded = ward.system.cli("seed", str(described))
@@ -39,6 +39,7 @@ def ward(_hall: Hall, tmp_path: Path) -> Iterator[Ward]:
     ward.driver = enrolled(ward, "Phạm Quốc Duy", f"0912{ward.centre}2", vehicle="motorbike", spare_helmet=True)
     yield ward
     ward.leave()
+    _hall.browser = ward.browser
 
 
 def enrolled(ward: Ward, name: str, phone: str, **more: object) -> str:
