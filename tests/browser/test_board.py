@@ -126,6 +126,7 @@ def test_a_lost_connection_is_said_and_the_last_state_stays_until_the_truth_is_b
     expect(page.locator(f"#last [data-code='{newer}']")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_day_of_calls_leaves_no_more_nodes_than_its_first_minutes(hall: Hall) -> None:
     page = board(hall)
     template = page.content()

@@ -92,6 +92,7 @@ def test_left_alone_it_goes_back_to_the_start_and_forgets(hall: Hall) -> None:
     page.wait_for_url("**/kiosk")
 
 
+@pytest.mark.slow
 def test_who_is_still_there_is_asked_and_stays(hall: Hall) -> None:
     page = hall.newcomer(KIOSK, role="kiosk").new_page()
     page.clock.install()

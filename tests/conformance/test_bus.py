@@ -560,7 +560,12 @@ def test_a_relay_killed_on_the_way_loses_nothing_and_keeps_the_order(
 
 
 @pytest.mark.parametrize(
-    "failpoint", ["consumer:before-effect#20", "consumer:after-effect#20", "consumer:after-position#1"]
+    "failpoint",
+    [
+        pytest.param("consumer:before-effect#20", marks=pytest.mark.slow),
+        "consumer:after-effect#20",
+        "consumer:after-position#1",
+    ],
 )
 def test_a_consumer_killed_on_the_way_loses_no_effect_and_keeps_the_order(
     backend: Backend, place: Place, tmp_path: Path, failpoint: str

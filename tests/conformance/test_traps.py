@@ -200,6 +200,7 @@ def test_a_topic_that_is_refused_is_said() -> None:
     run(story())
 
 
+@pytest.mark.slow
 def test_who_reads_before_there_is_a_broker_reads_once_there_is_one() -> None:
     async def story(bus: KafkaBus, broker: Kafka) -> None:
         await asyncio.to_thread(broker.kill)
@@ -241,6 +242,7 @@ def test_everything_ends_though_the_broker_is_gone() -> None:
     on_kafka(story)
 
 
+@pytest.mark.slow
 def test_an_outage_costs_no_record_and_no_order() -> None:
     class Patient(Reader):
         async def take(self, batch: Sequence[Raw], commit: Commit) -> None:

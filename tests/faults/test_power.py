@@ -208,6 +208,7 @@ def test_nothing_is_lost_doubled_or_mixed_up_when_the_power_fails(
     assert unlike(tmp_path / "data") == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("flaw", ["answers_before_it_writes", "forgets_before_it_publishes"])
 def test_a_build_that_is_broken_is_caught(flaw: str, tmp_path: Path) -> None:

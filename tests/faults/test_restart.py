@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.faults.books import FileBooks
 from tests.faults.diary import Diary
 from tests.faults.test_power import Death, Morning, a_morning, a_ward_of_its_own, judged
@@ -22,6 +24,7 @@ class Restarts(Morning):
         self.deaths.append(Death(unanswered, FileBooks(self.system.data).standing().unpublished))
 
 
+@pytest.mark.slow
 def test_a_restart_in_order_loses_nothing_and_answers_nothing_that_asking_again_does_not_mend(tmp_path: Path) -> None:
     diary = Diary(tmp_path / "diary.jsonl")
     with a_ward_of_its_own(tmp_path / "data", CAUNOI_STOP_SECONDS="60") as system:

@@ -253,6 +253,7 @@ def test_what_could_not_be_handled_is_listed_shown_replayed_and_discarded(tmp_pa
 # ------------------------------------------------------------------------------------------------ backup and restore
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_running_system_comes_to_life_elsewhere(system: RunningSystem, tmp_path: Path) -> None:
     system.cli("accounts", "add", "chi.hai", "--role", "operator", stdin="đờn ca tài tử đêm trăng\n")
     taken = system.cli("backup", str(tmp_path / "all.tar.gz"), "--keys", str(tmp_path / "keys.tar.gz"))
@@ -298,6 +299,7 @@ def take_number(system: RunningSystem, kiosk: dict[str, str]) -> str:
     return str(given.json()["code"])
 
 
+@pytest.mark.slow
 def test_a_restore_into_a_running_system_is_refused(system: RunningSystem, tmp_path: Path) -> None:
     system.cli("backup", str(tmp_path / "all.tar.gz"))
     done = system.cli("restore", str(tmp_path / "all.tar.gz"), "--replace")
@@ -305,6 +307,7 @@ def test_a_restore_into_a_running_system_is_refused(system: RunningSystem, tmp_p
     assert "stop it" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_spoiled_backup_is_refused_and_leaves_no_data(system: RunningSystem, tmp_path: Path) -> None:
     system.cli("backup", str(tmp_path / "all.tar.gz"), "--keys", str(tmp_path / "keys.tar.gz"))
     whole = bytearray((tmp_path / "all.tar.gz").read_bytes())
@@ -319,6 +322,7 @@ def test_a_spoiled_backup_is_refused_and_leaves_no_data(system: RunningSystem, t
     assert not list((tmp_path / "new").glob("*.sqlite"))
 
 
+@pytest.mark.slow
 def test_a_backup_does_not_hold_the_keys_unless_asked(system: RunningSystem, tmp_path: Path) -> None:
     system.cli("backup", str(tmp_path / "all.tar.gz"))
     done = cli("restore", str(tmp_path / "all.tar.gz"), environment=environment(tmp_path / "new"))
@@ -334,6 +338,7 @@ def test_keys_that_can_be_put_nowhere_are_found_out_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_present_data_is_set_aside_and_not_lost(tmp_path: Path) -> None:
     data = tmp_path / "data"
     where = environment(data)

@@ -124,6 +124,7 @@ def test_a_second_start_tells_no_second_story(tmp_path: Path) -> None:
         assert system.output.count("Hết chuyện") == 1
 
 
+@pytest.mark.slow
 def test_a_power_failure_while_it_is_made_ready_leaves_nothing_half_done(tmp_path: Path) -> None:
     with running(tmp_path / "data", demo=True) as system:
         system.wait_for("some members", 60, lambda: len(kept(system)["members"]) >= 4)

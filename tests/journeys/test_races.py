@@ -25,7 +25,7 @@ PATIENCE = 240
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module", params=["embedded", "distributed"])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("distributed", marks=pytest.mark.slow)])
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     data = tmp_path_factory.mktemp("races") / "data"
     with running(data) if request.param == "embedded" else apart(data, queue=2, volunteers=2, notify=2) as system:

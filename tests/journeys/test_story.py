@@ -187,12 +187,14 @@ def test_nothing_of_it_is_left_owed_or_dead(system: System) -> None:
     assert not [one for one in check(history) if one.invariant not in told_by_clients]
 
 
+@pytest.mark.slow
 def test_it_can_be_told_as_often_as_one_likes(system: System) -> None:
     for _ in range(6 if isinstance(system, RunningSystem) else 1):
         again = system.cli("story", "--json")
         assert again.returncode == 0, again.stdout + again.stderr
 
 
+@pytest.mark.slow
 def test_a_story_that_cannot_go_on_says_at_which_step(system: System, tmp_path: Path) -> None:
     account = next(
         one for one in json.loads(system.cli("accounts", "ls", "--json").stdout) if one["name"] == "canbo.quay3"
