@@ -98,6 +98,7 @@ def test_in_by_the_code_of_an_sms_without_javascript(hall: Hall) -> None:
     press(page, "Vào ca")
     expect(page.get_by_text("Đang trực tại trung tâm")).to_be_visible()
     press(page, "Ra ca")
+    expect(page.get_by_text("Bạn đang ngoài ca")).to_be_visible()
 
 
 def test_in_by_the_link_which_leaves_the_address_and_works_once(hall: Hall) -> None:
@@ -139,6 +140,7 @@ def test_an_offer_comes_to_the_open_page_and_yes_makes_it_a_job(hall: Hall) -> N
     expect(page.get_by_text("Ghi nhầm?")).to_be_visible()
     page.goto("/volunteer")
     press(page, "Ra ca")
+    expect(page.get_by_text("Bạn đang ngoài ca")).to_be_visible()
 
 
 @pytest.mark.parametrize("by", ["finger", "space-bar"])
