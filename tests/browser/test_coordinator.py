@@ -22,7 +22,7 @@ def shift(_hall: Hall) -> Iterator[Shift]:
 
 def test_the_screen_is_put_together_from_three_services_with_names_and_is_live(hall: Hall, shift: Shift) -> None:
     page = hall.open(SCREEN, "coordinator", LAPTOP)
-    expect(page.locator("#urgent")).to_contain_text("Không có đoàn viên nào đang trực")
+    expect(page.locator("#urgent")).to_contain_text("Lúc được nhờ, không có đoàn viên nào đang trực")
     asked = page.locator("#wanted [data-member]").first
     expect(asked).not_to_contain_text("…")
     expect(page.locator("#floor")).to_contain_text(PEOPLE[0][0])

@@ -33,7 +33,7 @@ Coordinator = Annotated[Actor, may("coordinator")]
 
 WHY: Final[Mapping[EscalatedBecause, str]] = {
     EscalatedBecause.NOBODY_ACCEPTED: N_("Đã mời mà chưa ai nhận"),
-    EscalatedBecause.NOBODY_ON_DUTY: N_("Không có đoàn viên nào đang trực"),
+    EscalatedBecause.NOBODY_ON_DUTY: N_("Lúc được nhờ, không có đoàn viên nào đang trực"),
     EscalatedBecause.BORN_EXPIRED: N_("Hệ thống biết quá muộn nên chưa mời ai"),
     EscalatedBecause.FLOOR_BELOW_MINIMUM: N_("Người có xe đang trực, đi thì sảnh thiếu người"),
 }

@@ -156,7 +156,7 @@ def test_what_waits_for_the_coordinator_is_shown_and_otherwise_that_all_is_well(
         assert "Mọi việc ổn" in (await visitor.open(SCREEN)).text
         await ours.hear(help_asked())
         shown = await visitor.open(SCREEN)
-        assert "Giúp A012 tại sảnh" in shown.text and "Không có đoàn viên nào đang trực" in shown.text
+        assert "Giúp A012 tại sảnh" in shown.text and "Lúc được nhờ, không có đoàn viên nào đang trực" in shown.text
         job = await visitor.open(f"/notify/coordinator/jobs/{HELP}")
         assert "Không có đoàn viên nào làm được việc này" in job.text
 
