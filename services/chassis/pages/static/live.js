@@ -45,6 +45,14 @@ function take(old, fresh) {
   for (const one of old.getAttributeNames()) if (!fresh.hasAttribute(one) && !(one === "open" && old.matches("details"))) old.removeAttribute(one);
 }
 
+function drop(from, until) {
+  while (from !== until) {
+    const gone = from;
+    from = from.nextSibling;
+    gone.remove();
+  }
+}
+
 // Makes `old` hold what `fresh` holds. What is the same stays the same element, with what a person did to it: where she is
 // on the page, what she typed, ticked and folded out, and the button that is pressed just now.
 function hold(old, fresh) {
@@ -52,17 +60,15 @@ function hold(old, fresh) {
   for (const one of [...old.children]) if (name(one) && !wanted.has(name(one))) one.remove();
   let at = old.firstChild;
   for (const next of [...fresh.childNodes]) {
-    const same = (one) => one.nodeName === next.nodeName && name(one) === name(next);
+    const called = name(next);
+    const same = (one) => one.nodeName === next.nodeName && name(one) === called;
     let stays = at;
     while (stays && !same(stays) && !wanted.has(name(stays))) stays = stays.nextSibling;
     if (!stays || !same(stays)) {
       old.insertBefore(next, at);
       continue;
     }
-    while (at !== stays) {
-      at = at.nextSibling;
-      at.previousSibling.remove();
-    }
+    drop(at, stays);
     at = stays.nextSibling;
     if (stays.nodeType !== Node.ELEMENT_NODE) {
       if (stays.data !== next.data) stays.data = next.data;
@@ -71,11 +77,7 @@ function hold(old, fresh) {
       hold(stays, next);
     }
   }
-  while (at) {
-    const gone = at;
-    at = at.nextSibling;
-    gone.remove();
-  }
+  drop(at, null);
 }
 
 function bring(part, fresh) {
