@@ -28,7 +28,14 @@ async def report(
     centre: CentreRef, page: ThePage, our: OurViews, who: Reader, now: Now, day: TheDay = None
 ) -> HTMLResponse:
     found = await api.report(centre, our, who, now, day or local_day(now))
-    return page.show("volunteers/report.html", centre=centre, report=found, results=RESULTS, instead=INSTEAD)
+    return page.show(
+        "volunteers/report.html",
+        centre=centre,
+        report=found,
+        results=RESULTS,
+        instead=INSTEAD,
+        cancelled_otherwise=_cancelled_otherwise(found),
+    )
 
 
 @router.get("/{centre}/report.csv")
@@ -37,6 +44,10 @@ async def report_as_csv(
 ) -> Response:
     found = await api.report(centre, our, who, now, day or local_day(now))
     return as_csv(_rows(found, page), f"{centre}-{found.day}-volunteers.csv")
+
+
+def _cancelled_otherwise(report: Report) -> int:
+    return report.rides_cancelled - sum(report.rides_instead.values())
 
 
 def _rows(report: Report, page: ThePage) -> Iterator[list[Cell]]:
@@ -54,7 +65,7 @@ def _rows(report: Report, page: ThePage) -> Iterator[list[Cell]]:
     yield [rides, _("Đã đưa về"), report.rides_completed]
     for way, text in INSTEAD.items():
         yield [rides, _(text), report.rides_instead.get(way, 0)]
-    yield [rides, _("Huỷ vì lý do khác"), report.rides_cancelled - sum(report.rides_instead.values())]
+    yield [rides, _("Huỷ vì lý do khác"), _cancelled_otherwise(report)]
     yield [rides, _("Còn đang mở"), report.rides_open]
     yield [rides, _("Phút chở khách"), report.minutes_credited]
     yield [people, _("Có mặt"), report.volunteers_present]
