@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -136,10 +136,14 @@ class Hall:
         (chromium,) = (one["id"] for one in running if one["type"] == "browser")
         killed = Timer(PATIENCE, os.kill, (chromium, signal.SIGKILL))
         killed.start()
-        with suppress(Error):
+        try:
             while self.contexts:
                 self.contexts.pop().close()
-        killed.cancel()
+        except Error:
+            if self.browser.is_connected():
+                raise
+        finally:
+            killed.cancel()
         if not self.browser.is_connected():
             self.contexts.clear()
             self.browser = self.start()
