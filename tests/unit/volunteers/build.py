@@ -47,11 +47,13 @@ def heard(event: E, sequence: int, at: datetime | None = None, source: str = "/q
     return event.from_origin(origin)
 
 
-def issued(sequence: int = 1, at: datetime | None = None, **wishes: Any) -> TicketIssued:
+def issued(
+    sequence: int = 1, at: datetime | None = None, ticket: str = TICKET, code: str = "A012", **wishes: Any
+) -> TicketIssued:
     event = TicketIssued(
         centre=CENTRE,
-        ticket_id=TICKET,
-        code="A012",
+        ticket_id=ticket,
+        code=code,
         number=12,
         series="A",
         service="land",

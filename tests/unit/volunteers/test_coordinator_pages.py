@@ -8,7 +8,7 @@ from services.volunteers.tickets import TicketKnown
 from services.volunteers.views import RIDES as RIDES_VIEW
 from tests.unit.volunteers.build import CENTRE, CONTACT, HELP, NOON, RIDE, TICKET, issued
 from tests.unit.volunteers.running import Ward
-from tests.unit.volunteers.test_api import ADDRESS, HELPS, RIDES, played, requested
+from tests.unit.volunteers.test_api import ADDRESS, HELPS, RIDES, assigned, played, requested
 from tests.visitor import Visitor
 
 SCREEN = f"/volunteers/coordinator/{CENTRE}"
@@ -130,15 +130,21 @@ def test_a_ride_given_to_nobody_or_twice_is_refused_in_a_sentence_on_the_same_pa
 
 def test_a_driver_who_does_not_come_is_shown_before_everything_else(tmp_path: Path) -> None:
     async def story(ward: Ward) -> None:
-        await requested(ward)
-        await ward.post(f"{RIDES}/{RIDE}/assign", ward.coordinator, {"member": await ward.member()})
+        await assigned(ward)
+        await ward.hear(issued(20, ticket="31186-20261124-a0000000000a", code="A001", ride_home=True))
         listed = f"/volunteers/centres/{CENTRE}/rides"
-        await ward.until(listed, ward.coordinator, lambda listed: listed["rides"][0]["state"] == "assigned")
+        await ward.until(
+            listed,
+            ward.coordinator,
+            lambda listed: [one["state"] for one in listed["rides"]] == ["planned", "assigned"],
+        )
         ward.later(minutes=14)
         assert "chưa đón" not in (await leading(ward).open(SCREEN)).text
         ward.later(minutes=2)
-        assert (await ward.get(listed, ward.coordinator))["rides"][0]["late"]
-        assert "có người chở mà chưa đón" in (await leading(ward).open(SCREEN)).text
+        assert [one["late"] for one in (await ward.get(listed, ward.coordinator))["rides"]] == [False, True]
+        shown = (await leading(ward).open(SCREEN)).text
+        assert "có người chở mà chưa đón" in shown
+        assert shown.index("A012") < shown.index("A001")
 
     played(tmp_path, story)
 
